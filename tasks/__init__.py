@@ -1,0 +1,1 @@
+"""The tasks of the image search pipeline: what runs inside the containers. Knows nothing of Airflow."""
