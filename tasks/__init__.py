@@ -1,1 +1,1 @@
-"""The tasks of the image search pipeline: what runs inside the containers. Knows nothing of Airflow."""
+"""The tasks of the image search pipeline: what runs in the containers, knowing no Airflow."""

@@ -1,0 +1,1 @@
+"""The demonstration: a sample catalogue of real photographs, and a guided run over it."""

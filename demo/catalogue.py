@@ -1,0 +1,127 @@
+"""A sample catalogue: overlapping views of the photographs that scikit-image carries.
+
+`python -m demo.catalogue FOLDER`. Which photo a view comes from is the ground truth of a search:
+the folder is named after the photo. A few files are difficult on purpose; one is broken.
+"""
+
+import argparse
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import skimage
+from PIL import Image
+
+PHOTOS = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "cell.png",
+    "chelsea.png",
+    "coffee.png",
+    "coins.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
+    "motorcycle_left.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
+VIEWS = 14
+BROKEN = "broken/truncated.jpg"
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_TURN_RIGHT = 6  # its value for "turn by 90 degrees clockwise to view"
+
+
+def make_catalogue(folder: Path) -> int:
+    """Writes the catalogue; a file that is there already stays.
+
+    Args:
+        folder: the `master` folder of a lake, or any other.
+
+    Returns:
+        How many files it has.
+    """
+    count = 0
+    for name, data in _files():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_bytes(data)
+        count += 1
+    return count
+
+
+def photo_of(name: str) -> str:
+    """Returns the photo that an image of the catalogue is a view of."""
+    return name.split("/", maxsplit=1)[0]
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    photos = {Path(name).stem: _open(name) for name in PHOTOS}
+    for number, (stem, photo) in enumerate(photos.items()):
+        rng = np.random.default_rng(number)
+        for view in range(VIEWS):
+            kind = "png" if view % 4 == 3 else "jpeg"
+            extension = "png" if kind == "png" else "jpg"
+            yield f"{stem}/view_{view:02d}.{extension}", _encode(_view(photo, rng), kind)
+    cat, cup = photos["chelsea"], photos["coffee"]
+    exif = Image.Exif()
+    exif[_ORIENTATION] = _TURN_RIGHT
+    yield (
+        "chelsea/turned_by_exif.jpg",
+        _encode(cat.transpose(Image.Transpose.ROTATE_90), "jpeg", exif),
+    )
+    yield "chelsea/grey.png", _encode(cat.convert("L"), "png")
+    yield "coffee/cut_out_with_alpha.png", _encode(_cut_out(cup), "png")
+    whole = _encode(photos["rocket"], "jpeg")
+    yield BROKEN, whole[: len(whole) // 2]
+
+
+def _open(name: str) -> Image.Image:
+    photo = Image.open(Path(skimage.__file__).parent / "data" / name)
+    return photo.convert("L" if photo.mode == "L" else "RGB")
+
+
+def _view(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Cuts out 60 to 90 % of each side, somewhere, and scales it to another size."""
+    width, height = (
+        int(side * share) for side, share in zip(photo.size, rng.uniform(0.6, 0.9, 2), strict=True)
+    )
+    left = int(rng.integers(0, photo.width - width + 1))
+    top = int(rng.integers(0, photo.height - height + 1))
+    scale = rng.uniform(0.7, 1.6)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return photo.crop((left, top, left + width, top + height)).resize(
+        size, Image.Resampling.LANCZOS
+    )
+
+
+def _cut_out(photo: Image.Image) -> Image.Image:
+    """Makes everything outside an ellipse transparent."""
+    y, x = np.mgrid[-1 : 1 : photo.height * 1j, -1 : 1 : photo.width * 1j]
+    cut = photo.convert("RGBA")
+    cut.putalpha(Image.fromarray(np.where(x**2 + y**2 < 1, 255, 0).astype(np.uint8)))
+    return cut
+
+
+def _encode(image: Image.Image, kind: str, exif: Image.Exif | None = None) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, quality=90, exif=exif or Image.Exif())
+    return buffer.getvalue()
+
+
+def main() -> None:
+    """Makes the catalogue in the folder named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    print(f"Sample catalogue: {make_catalogue(folder)} files in {folder}")
+
+
+if __name__ == "__main__":
+    main()

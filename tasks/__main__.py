@@ -1,0 +1,223 @@
+"""The command line: `python -m tasks <task> …`, one sub-command a task."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tasks.contract import Summary, emit, file_result, one_line_errors, set_up_logging
+from tasks.lake.store import Store
+from tasks.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="The tasks of the image search pipeline. Each logs to stderr, prints one JSON object as "
+    "its last line on stdout, and on failure one line on stderr. Settings are in "
+    "config/settings.toml; IMAGE_SEARCH_… in the environment wins over them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Lake = Annotated[
+    str,
+    typer.Option(
+        help="Root of the lake: file:///path or s3://bucket/prefix. Default: the setting `lake`."
+    ),
+]
+Run = Annotated[str, typer.Option(help="Id of the run; all tasks of one run are given the same.")]
+Shard = Annotated[str, typer.Option(help="Id of the shard, as `plan` printed it.")]
+
+
+@app.command("plan")
+def plan_command(
+    run: Run,
+    lake: Lake = "",
+    full_rebuild: Annotated[
+        bool, typer.Option("--full-rebuild", help="Work on every image, changed or not.")
+    ] = False,
+    prefix: Annotated[
+        str,
+        typer.Option(help="Look only into this folder of the catalogue; the rest stays as it is."),
+    ] = "",
+) -> None:
+    """Find what changed in the catalogue since the latest release and cut it into shards."""
+
+    def work(store: Store, settings: Settings) -> Summary:
+        from tasks.plan import plan
+
+        return plan(store, run, settings, full_rebuild=full_rebuild, prefix=prefix)
+
+    _do("plan", work, lake, run)
+
+
+@app.command("etl")
+def etl_command(run: Run, shard: Shard, lake: Lake = "") -> None:
+    """Fetch, decode and resize the images of a shard."""
+
+    def work(store: Store, settings: Settings) -> Summary:
+        from tasks.etl import etl
+
+        return etl(store, run, shard, settings.threads)
+
+    _do("etl", work, lake, run, shard)
+
+
+@app.command("feature_engineering")
+def feature_engineering_command(run: Run, shard: Shard, lake: Lake = "") -> None:
+    """Preprocess the resized images of a shard for the network."""
+
+    def work(store: Store, _: Settings) -> Summary:
+        from tasks.feature_engineering import feature_engineering
+
+        return feature_engineering(store, run, shard)
+
+    _do("feature_engineering", work, lake, run, shard)
+
+
+@app.command("build_model")
+def build_model_command(run: Run, lake: Lake = "") -> None:
+    """Build the network with its trained weights, unless the lake has it (needs TensorFlow)."""
+
+    def work(store: Store, settings: Settings) -> Summary:
+        from tasks.build_model import build_model
+
+        return build_model(store, run, settings)
+
+    _do("build_model", work, lake, run)
+
+
+@app.command("vectorize")
+def vectorize_command(run: Run, shard: Shard, lake: Lake = "") -> None:
+    """Embed the images of a shard: one vector an image."""
+
+    def work(store: Store, settings: Settings) -> Summary:
+        from tasks.vectorize import vectorize
+
+        return vectorize(store, run, shard, settings)
+
+    _do("vectorize", work, lake, run, shard)
+
+
+@app.command("publish")
+def publish_command(run: Run, lake: Lake = "") -> None:
+    """Make the next release of the run's shards and of what did not change."""
+
+    def work(store: Store, _: Settings) -> Summary:
+        from tasks.publish import publish
+
+        return publish(store, run)
+
+    _do("publish", work, lake, run)
+
+
+@app.command("prune")
+def prune_command(
+    lake: Lake = "",
+    run: Annotated[str, typer.Option(help="Id of the run that prunes, if one does.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Drop what no kept release and no unfinished run needs."""
+
+    def work(store: Store, settings: Settings) -> Summary:
+        from tasks.prune import prune
+
+        return prune(store, settings.retention, dry_run=dry_run)
+
+    _do("prune", work, lake, run)
+
+
+@app.command("search")
+def search_command(  # pylint: disable=too-many-arguments,too-many-positional-arguments  # options of a command line
+    query: Annotated[
+        str,
+        typer.Option(
+            help="Name of an image of the catalogue, or URI or path of a picture. A name wins."
+        ),
+    ] = "",
+    top_n: Annotated[int, typer.Option(help="How many images to find.")] = 5,
+    lake: Lake = "",
+    run: Annotated[str, typer.Option(help="Id of the run; default: search- and the time.")] = "",
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="A further folder that pictures may come from; may be given again."),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also write the picture to this local file.")
+    ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "--interactive", help="Load once, then ask for queries until CTRL-C or CTRL-D."
+        ),
+    ] = False,
+) -> None:
+    """Find the images most similar to a picture, with names, scores and a picture of the answer."""
+    run = run or f"search-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
+    allowed = tuple(allow or ())
+
+    def work(store: Store, settings: Settings) -> Summary:
+        from tasks.search import search
+
+        return search(store, run, query, top_n, settings, allowed=allowed, picture=picture)
+
+    if not interactive:
+        _do("search", work, lake, run)
+        return
+    with one_line_errors():
+        from tasks.interactive import ask_and_answer
+
+        settings = load_settings()
+        # Whoever sits at the terminal may read what is theirs to read.
+        ask_and_answer(Store(lake or settings.lake), settings, top_n, ("/", *allowed), picture)
+
+
+@app.command("releases")
+def releases_command(
+    lake: Lake = "",
+    pin: Annotated[int, typer.Option(help="Let search use this version until --unpin.")] = 0,
+    unpin: Annotated[
+        bool, typer.Option("--unpin", help="Let search follow the newest release.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """List the releases, and choose the one that search uses."""
+    with one_line_errors():
+        from tasks.releases import list_releases
+
+        list_releases(Store(lake or load_settings().lake), pin=pin, unpin=unpin, as_json=as_json)
+
+
+@app.command("report")
+def report_command(run: Run, lake: Lake = "") -> None:
+    """Show what a run found, made and rejected, and how long each stage took."""
+    with one_line_errors():
+        from rich.console import Console
+
+        from tasks.tables import show_run
+
+        show_run(Console(), Store(lake or load_settings().lake), run)
+
+
+def _do(
+    task: str,
+    work: Callable[[Store, Settings], Summary],
+    lake: str,
+    run: str,
+    shard: str | None = None,
+) -> None:
+    """Does one task under the contract."""
+    set_up_logging()
+    with one_line_errors():
+        settings = load_settings()
+        store = Store(lake or settings.lake)
+        summary = work(store, settings)
+        if run:
+            file_result(store, run, task, shard, summary)
+        emit(summary)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m tasks")

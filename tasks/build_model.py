@@ -1,0 +1,129 @@
+"""build_model: a Keras backbone -> vectorizer_model.keras and .onnx, proven equal."""
+
+import importlib.metadata
+import logging
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from tasks.contract import Summary, timed
+from tasks.errors import UserError
+from tasks.lake import layout
+from tasks.lake.store import Artifact, Store
+from tasks.model import ModelCard, open_vectorizer, read_model_card
+from tasks.run_plan import RunPlan, read_plan
+from tasks.settings import Settings
+from tasks.vectorizer.backbones import get_backbone
+
+_LEAST_COSINE = 0.99999
+
+logger = logging.getLogger(__name__)
+
+
+def build_model(lake: Store, run: str, settings: Settings) -> Summary:
+    """Builds the model that the run has pinned, unless the lake has it.
+
+    The forms are stored first, and then read back, compared and described: whatever two builders at
+    the same time leave behind, the card describes what is there.
+
+    Args:
+        lake: the data lake.
+        run: id of the run.
+        settings: cache and threads of this machine.
+
+    Raises:
+        UserError: the weights cannot be had or are wrong, or the two forms of the network do not
+            agree.
+    """
+    plan = read_plan(lake, run)
+    card_path = layout.model(plan.model, layout.MODEL_CARD)
+    with timed() as summary:
+        summary["already_complete"] = lake.exists(card_path)
+        if not summary["already_complete"]:
+            card = _build(lake, plan, settings)
+            lake.write(card_path, card.model_dump_json(indent=1).encode())
+        card = read_model_card(lake, plan.model)
+        summary |= {
+            "model": card.id,
+            "dimensions": card.dimensions,
+            "weights": card.weights["source"],
+            "cosine": card.cosine,
+        }
+    return summary
+
+
+def _build(lake: Store, plan: RunPlan, settings: Settings) -> ModelCard:
+    from tasks.vectorizer.parity import parity, probe_images
+
+    weights = _store_forms(lake, plan, settings)
+    backbone = get_backbone(plan.pipeline.backbone)
+    artifacts = {
+        name: Artifact(path, lake.stat(path).bytes, lake.digest(path))
+        for name in (layout.TF_VECTORIZER_MODEL, layout.ONNX_VECTORIZER_MODEL)
+        for path in [layout.model(plan.model, name)]
+    }
+    card = ModelCard(
+        id=plan.model,
+        backbone=backbone.name,
+        dimensions=backbone.dimensions,
+        precision=plan.pipeline.precision,
+        preprocessing=plan.preprocessing,
+        weights=weights,
+        cosine=0.0,
+        artifacts=artifacts,
+        software={
+            name: importlib.metadata.version(name) for name in ("keras", "onnxruntime", "numpy")
+        },
+    )
+    logger.info("comparing the Keras and the ONNX form of the network")
+    keras_form = open_vectorizer(lake, card, "keras", settings)
+    onnx_form = open_vectorizer(lake, card, "onnx", settings)
+    cosine = parity(keras_form, onnx_form, probe_images(backbone))
+    if cosine < _LEAST_COSINE:
+        raise UserError(
+            f"Keras and ONNX Runtime disagree on {plan.model} (cosine {cosine:.6f}, needed is "
+            f"{_LEAST_COSINE}); do not use it, and report the versions in requirements/tasks.txt"
+        )
+    return card.model_copy(update={"cosine": cosine})
+
+
+def _store_forms(lake: Store, plan: RunPlan, settings: Settings) -> dict[str, str]:
+    """Stores both forms of the network, unless there; returns where the weights came from."""
+    from tasks.vectorizer.export import export_onnx
+    from tasks.vectorizer.keras_vectorizer import build_network, feature_extractor
+    from tasks.vectorizer.weights import load_weights
+
+    backbone = get_backbone(plan.pipeline.backbone)
+    network = build_network(backbone)
+    cache = settings.cache.expanduser() / "weights"
+    _exchange_weights(lake, cache, download=True)
+    logger.info("loading the weights of %s", backbone.name)
+    provenance = load_weights(
+        network, backbone, plan.pipeline.weights, plan.pipeline.weights_sha256, cache=cache
+    )
+    _exchange_weights(lake, cache, download=False)
+    extractor = feature_extractor(network, backbone)
+    with tempfile.TemporaryDirectory() as folder:
+        keras_file, onnx_file = (
+            Path(folder) / name
+            for name in (layout.TF_VECTORIZER_MODEL, layout.ONNX_VECTORIZER_MODEL)
+        )
+        extractor.save(keras_file)
+        export_onnx(extractor, onnx_file)
+        for file in (keras_file, onnx_file):
+            lake.create(layout.model(plan.model, file.name), file.read_bytes())
+    return asdict(provenance)
+
+
+def _exchange_weights(lake: Store, cache: Path, *, download: bool) -> None:
+    """Copies weights that one side lacks: a team fetches them from outside only once."""
+    cache.mkdir(parents=True, exist_ok=True)
+    stored = {Path(item.path).name for item in lake.objects(layout.WEIGHTS)}
+    here = {file.name for file in cache.glob("*.npz")}
+    if download:
+        local = Store(str(cache))
+        for name in stored - here:
+            local.write(name, lake.read(f"{layout.WEIGHTS}/{name}"))
+    else:
+        for name in here - stored:
+            lake.upload(f"{layout.WEIGHTS}/{name}", cache / name)

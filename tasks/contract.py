@@ -1,0 +1,79 @@
+"""The contract of every task: log to stderr, one JSON object on stdout, one line on failure."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import UserError
+from tasks.lake import layout
+from tasks.lake.store import Store
+
+# Where the sidecar of a Kubernetes pod picks up the XCom.
+XCOM_FILE = Path("/airflow/xcom/return.json")
+
+Summary = dict[str, Any]
+
+logger = logging.getLogger(__name__)
+
+
+def set_up_logging() -> None:
+    """Sends the log to stderr, one line an event."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        force=True,
+    )
+    for chatty in ("botocore", "aiobotocore", "fsspec", "s3fs"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@contextmanager
+def timed() -> Iterator[Summary]:
+    """Yields a summary to fill in and adds the seconds that the block took."""
+    summary: Summary = {}
+    started = time.monotonic()
+    yield summary
+    summary["seconds"] = round(time.monotonic() - started, 3)
+
+
+def emit(summary: Summary) -> None:
+    """Prints a summary as the last line on stdout and leaves it for a pod's sidecar."""
+    line = json.dumps(summary)
+    print(line, flush=True)
+    if XCOM_FILE.parent.is_dir():
+        XCOM_FILE.write_text(line, encoding="utf-8")
+
+
+def file_result(lake: Store, run: str, task: str, shard: str | None, summary: Summary) -> None:
+    """Leaves a task's summary with the run, for reports."""
+    path = layout.task_result(run, task, shard)
+    # A task that finds its work done must not hide how long the work took.
+    if not (summary.get("already_complete") and lake.exists(path)):
+        lake.write_json(path, summary)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Ends the process with status 1 and one line on stderr if the block fails.
+
+    What a person can put right is told in its own words; anything else is logged with its traceback
+    first.
+    """
+    try:
+        yield
+    except UserError as error:
+        _fail(str(error))
+    except Exception as error:  # pylint: disable=broad-exception-caught  # the process's last word
+        logger.exception("unexpected failure")
+        _fail(f"{type(error).__name__}: {error}")
+
+
+def _fail(reason: str) -> None:
+    print("error: " + " ".join(reason.split()), file=sys.stderr, flush=True)
+    raise SystemExit(1)

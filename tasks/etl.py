@@ -1,0 +1,143 @@
+"""etl: the original images of a shard -> image_names.npy, resized_rgb.npy and rejected.json."""
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.contract import Summary, timed
+from tasks.imaging.decode import DecodeLimits, RejectedImage
+from tasks.imaging.preprocessing import load_resized_rgb
+from tasks.lake import layout
+from tasks.lake.arrays import write_npy
+from tasks.lake.catalogue import Image
+from tasks.lake.lines import read_lines
+from tasks.lake.store import Store
+from tasks.landing import LandingReport, RejectedMember, read_landing
+from tasks.parallel import bounded_map
+from tasks.progress import track
+from tasks.run_plan import RunPlan, read_plan
+
+_TRIES = 4
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """One image as it goes into the arrays: name, SHA-256, (height, width, 3) uint8 RGB."""
+
+    name: str
+    sha256: str
+    rgb: npt.NDArray[np.uint8]
+
+
+def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
+    """Fetches, decodes and resizes the images of a shard.
+
+    Memory holds the resized shard and a few images in the making, at most `max_bytes` and
+    `max_pixels` each.
+
+    Args:
+        lake: the data lake.
+        run: id of the run.
+        shard: id of the shard.
+        threads: how many images to work on at once; 0 for two a core, as half the time goes into
+            waiting.
+
+    Returns:
+        How many images there are, and what was rejected.
+
+    Raises:
+        UserError: the run has no plan.
+        OSError: the store keeps failing; nothing is lost, try again.
+    """
+    with timed() as summary:
+        report = read_landing(lake, shard)
+        summary |= {"shard": shard, "already_complete": report is not None}
+        if report is None:
+            report = _land(lake, read_plan(lake, run), shard, threads or 2 * (os.cpu_count() or 1))
+        summary |= {"images": report.images, "rejected": len(report.rejected)}
+    return summary
+
+
+def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport:
+    members = list(read_lines(lake, layout.shard_members(plan.run, shard), Image))
+    loaded, rejected = [], []
+    for outcome in track(_load_all(plan, members, threads), len(members), "reading images"):
+        if isinstance(outcome, RejectedMember):
+            logger.warning("rejected %r: %s", outcome.name, outcome.reason)
+            rejected.append(outcome)
+        else:
+            loaded.append(outcome)
+    names = np.array([image.name for image in loaded], dtype=np.str_)
+    digests = np.array([image.sha256 for image in loaded], dtype="U64")
+    size = (plan.preprocessing.height, plan.preprocessing.width, 3)
+    pixels = (image.rgb[np.newaxis] for image in loaded)
+    rows = len(loaded)
+    report = LandingReport(
+        shard=shard,
+        images=rows,
+        rejected=rejected,
+        artifacts=[
+            write_npy(lake, layout.landing(shard, name), shape, dtype, batches)
+            for name, shape, dtype, batches in (
+                (layout.NPY_RESIZED_RGB, (rows, *size), np.uint8, pixels),
+                (layout.NPY_IMAGE_DIGESTS, (rows,), digests.dtype, [digests]),
+                (layout.NPY_IMAGE_NAMES, (rows,), names.dtype, [names]),
+            )
+        ],
+    )
+    lake.write(layout.landing(shard, layout.REJECTED), report.model_dump_json(indent=1).encode())
+    return report
+
+
+def _load_all(
+    plan: RunPlan, members: list[Image], threads: int
+) -> Iterator[_Loaded | RejectedMember]:
+    catalogue = Store(plan.catalogue)
+    return bounded_map(lambda member: _load(catalogue, plan, member), members, threads)
+
+
+def _load(catalogue: Store, plan: RunPlan, member: Image) -> _Loaded | RejectedMember:
+    limits = DecodeLimits(plan.limits.max_bytes, plan.limits.max_pixels)
+    if member.bytes > limits.max_bytes:
+        reason = f"{member.bytes} bytes are over the limit of {limits.max_bytes}"
+        return RejectedMember(name=member.name, reason=reason)
+    try:
+        data = _fetch(catalogue, member)
+    except FileNotFoundError:
+        return RejectedMember(name=member.name, reason="gone since the run began", passing=True)
+    if data is None:
+        return RejectedMember(
+            name=member.name, reason="changed while the run read it", passing=True
+        )
+    sha256 = hashlib.sha256(data).hexdigest()
+    try:
+        rgb = load_resized_rgb(data, plan.preprocessing, limits)
+    except RejectedImage as error:
+        return RejectedMember(name=member.name, reason=str(error), sha256=sha256)
+    return _Loaded(member.name, sha256, rgb)
+
+
+def _fetch(catalogue: Store, member: Image) -> bytes | None:
+    """Returns the content that was planned, or None if the object is another one now."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            if catalogue.stat(member.name).bytes != member.bytes:
+                return None
+            data = catalogue.read(member.name)
+            return data if catalogue.stat(member.name).fingerprint == member.fingerprint else None
+        except (FileNotFoundError, IsADirectoryError):
+            raise
+        except OSError as error:
+            if attempt == _TRIES:
+                raise
+            logger.warning("reading %r failed, trying again: %s", member.name, error)
+            time.sleep(2.0 ** (attempt - 2))
+    raise AssertionError("unreachable")

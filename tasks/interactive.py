@@ -1,0 +1,47 @@
+"""Searching from a terminal: load once, ask for a query, answer, ask again."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from tasks.errors import UserError
+from tasks.lake.store import Store
+from tasks.search import Searcher
+from tasks.settings import Settings
+from tasks.tables import show_results
+
+
+def ask_and_answer(
+    lake: Store, settings: Settings, top_n: int, allowed: tuple[str, ...], picture: Path | None
+) -> None:
+    """Answers queries until CTRL-C or CTRL-D.
+
+    Args:
+        lake: the data lake.
+        settings: of this machine.
+        top_n: how many images to find for each query.
+        allowed: folders that pictures may come from, besides those of the settings.
+        picture: where to draw each answer; `result.png` in the current folder if None.
+    """
+    console = Console()
+    searcher = Searcher(lake, settings)
+    target = picture or Path("result.png")
+    images = searcher.release.counts.images
+    console.print(
+        f"Release {searcher.release.version}, {images} images. CTRL-C or CTRL-D ends.",
+        highlight=False,
+    )
+    while True:
+        try:
+            query = input("Query image (name, path or URI): ").strip()
+            if not query:
+                continue
+            answer = searcher.search(query, top_n, allowed)
+            show_results(console, answer.query, answer.release, answer.results)
+            target.write_bytes(answer.draw())
+            console.print(f"Picture: {target.absolute()}", highlight=False, soft_wrap=True)
+        except UserError as error:
+            console.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        except (EOFError, KeyboardInterrupt):
+            console.print()
+            return

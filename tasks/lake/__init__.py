@@ -1,0 +1,1 @@
+"""The data lake: where artifacts are, how they are read and written. Knows no pixels."""

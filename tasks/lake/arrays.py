@@ -1,0 +1,156 @@
+"""`.npy` artifacts, written and read in batches or rows: never whole, never pickled."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib import format as npy
+
+from tasks.lake.store import Artifact, Store
+
+# Rows this close together are fetched as one range: a request costs more than the bytes between
+# them.
+_GAP_ROWS = 4
+
+
+@dataclass(frozen=True)
+class _Header:
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+    @property
+    def row_bytes(self) -> int:
+        return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+
+
+def write_npy(
+    store: Store,
+    path: str,
+    shape: tuple[int, ...],
+    dtype: npt.DTypeLike,
+    batches: Iterable[npt.NDArray[Any]],
+) -> Artifact:
+    """Streams an array of known shape into the store.
+
+    Args:
+        store: where to write.
+        path: the artifact.
+        shape: of the whole array; its first axis is rows.
+        dtype: of the whole array; no objects.
+        batches: consecutive rows; each is converted to `dtype` if need be.
+
+    Returns:
+        The stored artifact with its size and digest.
+
+    Raises:
+        ValueError: the batches do not add up to `shape`, or the type would need pickle.
+    """
+    dtype = np.dtype(dtype)
+    if dtype.hasobject:
+        raise ValueError(f"{path}: arrays of objects are never stored")
+    written = 0
+    with store.writing(path) as stream:
+        header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        npy.write_array_header_1_0(cast(IO[bytes], stream), header)
+        for batch in batches:
+            rows = np.ascontiguousarray(batch, dtype=dtype)
+            if rows.shape[1:] != shape[1:]:
+                raise ValueError(f"{path}: rows of shape {rows.shape[1:]}, expected {shape[1:]}")
+            written += len(rows)
+            if rows.size:
+                stream.write(rows.view(np.uint8).reshape(-1).data)
+        if written != shape[0]:
+            raise ValueError(f"{path}: {written} rows, expected {shape[0]}")
+    return stream.artifact(path)
+
+
+def read_npy_batches(store: Store, path: str, batch_rows: int) -> Iterator[npt.NDArray[Any]]:
+    """Streams an array out of the store, `batch_rows` rows at a time, in order.
+
+    Raises:
+        FileNotFoundError: there is no such artifact.
+        ValueError: it is not an array, would need pickle, or ends too early.
+    """
+    with store.open(path) as stream:
+        header = _read_header(stream, path)
+        for start in range(0, header.shape[0], batch_rows):
+            rows = min(batch_rows, header.shape[0] - start)
+            batch = np.empty((rows, *header.shape[1:]), header.dtype)
+            _read_into(stream, batch.view(np.uint8).reshape(-1).data, path)
+            yield batch
+
+
+def npy_shape(store: Store, path: str) -> tuple[int, ...]:
+    """Returns the shape of a stored array, reading no more than its header."""
+    with store.open(path) as stream:
+        return _read_header(stream, path).shape
+
+
+class StoredRows:
+    """The rows of a stored array: mapped from disk, or read by ranges from an object store."""
+
+    def __init__(self, store: Store, path: str) -> None:
+        self._store, self._path = store, path
+        local = store.local_path(path)
+        self._mapped = np.load(local, mmap_mode="r", allow_pickle=False) if local else None
+        if self._mapped is None:
+            with store.open(path) as stream:
+                self._header = _read_header(stream, path)
+        else:
+            self._header = _Header(self._mapped.shape, self._mapped.dtype, 0)
+
+    def __len__(self) -> int:
+        return self._header.shape[0]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return self._header.dtype
+
+    def __getitem__(self, row: int) -> Any:
+        """Returns one row."""
+        return self.read_rows([row])[0]
+
+    def read_rows(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Returns the given rows, shape (len(rows), …), in the order asked for."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        if self._mapped is not None:
+            return np.asarray(self._mapped[wanted])
+        found = np.empty((len(wanted), *self._header.shape[1:]), self._header.dtype)
+        if not found.size:
+            return found
+        order = np.argsort(wanted, kind="stable")
+        spans = np.split(order, np.flatnonzero(np.diff(wanted[order]) > _GAP_ROWS) + 1)
+        size, offset = self._header.row_bytes, self._header.offset
+        ranges = [
+            (offset + int(wanted[span[0]]) * size, offset + (int(wanted[span[-1]]) + 1) * size)
+            for span in spans
+        ]
+        for span, data in zip(spans, self._store.read_ranges(self._path, ranges), strict=True):
+            block = np.frombuffer(data, self._header.dtype).reshape(-1, *self._header.shape[1:])
+            found[span] = block[wanted[span] - wanted[span[0]]]
+        return found
+
+
+def _read_header(stream: IO[bytes], path: str) -> _Header:
+    try:
+        version = npy.read_magic(stream)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran_order, dtype = read(stream)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a .npy array: {error}") from error
+    if fortran_order or dtype.hasobject or not shape:
+        raise ValueError(f"{path} is not a plain array of rows")
+    return _Header(shape, dtype, stream.tell())
+
+
+def _read_into(stream: IO[bytes], target: memoryview, path: str) -> None:
+    while target.nbytes:
+        data = stream.read(target.nbytes)
+        if not data:
+            raise ValueError(f"{path} ends {target.nbytes} bytes too early")
+        target[: len(data)] = data
+        target = target[len(data) :]

@@ -1,0 +1,190 @@
+"""The catalogue: what a run finds of the original images, and how that differs from a release.
+
+Names sort by code point everywhere. The comparison happens in a SQLite file, so that memory does
+not grow with the catalogue.
+"""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.lake.store import StoredObject
+
+
+class Image(BaseModel):
+    """One line of a catalogue: an image, as a run found it or as a release holds it.
+
+    Attributes:
+        name: path below the catalogue's root.
+        bytes: size of the file.
+        fingerprint: changes when the file does (see `StoredObject`).
+        sha256: of the file's content; empty where nobody has read it yet.
+        row: its row in the release, if it has one there.
+        rejected: why it cannot be used; empty if it can.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    bytes: int
+    fingerprint: str
+    sha256: str = ""
+    row: int | None = None
+    rejected: str = ""
+
+    @property
+    def is_new(self) -> bool:
+        """Tells whether nothing is known yet of its content."""
+        return self.row is None and not self.rejected
+
+
+class Changes(BaseModel):
+    """How a listing differs from a release, in images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    catalogue: int
+    added: int
+    changed: int
+    renamed: int
+    removed: int
+    unchanged: int
+
+
+_TABLES = """
+CREATE TABLE found (name TEXT PRIMARY KEY, bytes INTEGER, fingerprint TEXT) WITHOUT ROWID;
+CREATE TABLE known (name TEXT PRIMARY KEY, bytes INTEGER, fingerprint TEXT, sha256 TEXT, row
+INTEGER, rejected TEXT)
+    WITHOUT ROWID;
+CREATE TABLE same (name TEXT PRIMARY KEY, known_name TEXT, sha256 TEXT, row INTEGER, rejected TEXT)
+    WITHOUT ROWID;
+"""
+_REMOVED = "SELECT known.* FROM known LEFT JOIN found USING (name) WHERE found.name IS NULL"
+_NEW = """
+SELECT found.name, found.bytes, found.fingerprint FROM found LEFT JOIN known USING (name)
+WHERE known.name IS NULL OR known.fingerprint != found.fingerprint
+"""
+
+
+class Comparison:
+    """A listing of the catalogue held against the images of a release."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        database.executescript(_TABLES)
+
+    def add_found(self, objects: Iterable[StoredObject]) -> None:
+        """Takes in what is in the catalogue now."""
+        rows = ((item.path, item.bytes, item.fingerprint) for item in objects)
+        with self._database:
+            self._database.executemany("INSERT OR REPLACE INTO found VALUES (?, ?, ?)", rows)
+
+    def add_known(self, images: Iterable[Image]) -> None:
+        """Takes in what the release knows."""
+        rows = (
+            (image.name, image.bytes, image.fingerprint, image.sha256, image.row, image.rejected)
+            for image in images
+        )
+        with self._database:
+            self._database.executemany("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def candidates(self) -> Iterator[tuple[Image, list[Image]]]:
+        """Yields each new or changed image with the known ones that it might be, renamed or touched.
+
+        Those are the removed images of its size and the image that had its name. Whether it is one
+        of them only its content tells.
+        """
+        query = f"""
+        WITH removed AS ({_REMOVED}), new AS ({_NEW})
+        SELECT new.*, old.* FROM new JOIN (
+            SELECT * FROM removed UNION SELECT known.* FROM known JOIN new USING (name)
+        ) AS old ON old.bytes = new.bytes AND old.sha256 != ''
+        WHERE old.name = new.name OR old.name IN (SELECT name FROM removed)
+        ORDER BY new.name, old.name
+        """  # noqa: S608  (constants of this module)
+        group: tuple[Image, list[Image]] | None = None
+        for values in self._database.execute(query):
+            new, old = _image(*values[:3]), _image(*values[3:])
+            if group is None or group[0].name != new.name:
+                if group:
+                    yield group
+                group = (new, [])
+            group[1].append(old)
+        if group:
+            yield group
+
+    def mark_same(self, name: str, known: Image) -> None:
+        """Notes that the image found as `name` has the content of a known one and keeps its row."""
+        with self._database:
+            self._database.execute(
+                "INSERT OR REPLACE INTO same VALUES (?, ?, ?, ?, ?)",
+                (name, known.name, known.sha256, known.row, known.rejected),
+            )
+
+    def images(self) -> Iterator[Image]:
+        """Yields every image found, by name: with its row or rejection if known, bare if new."""
+        query = """
+        SELECT found.name, found.bytes, found.fingerprint,
+               coalesce(same.sha256, known.sha256, ''), coalesce(same.row, known.row),
+               coalesce(same.rejected, known.rejected, '')
+        FROM found
+        LEFT JOIN known ON known.name = found.name AND known.fingerprint = found.fingerprint
+        LEFT JOIN same ON same.name = found.name
+        ORDER BY found.name
+        """
+        for values in self._database.execute(query):
+            yield _image(*values)
+
+    def changes(self) -> Changes:
+        """Counts how the listing differs from the release."""
+        catalogue = self._count("SELECT count(*) FROM found")
+        gone = self._count("SELECT count(*) FROM known WHERE name NOT IN (SELECT name FROM found)")
+        new = self._count("SELECT count(*) FROM found WHERE name NOT IN (SELECT name FROM known)")
+        renamed = self._count(
+            "SELECT count(DISTINCT known_name) FROM same WHERE known_name NOT IN (SELECT name FROM found)"
+        )
+        changed = self._count(
+            """SELECT count(*) FROM found JOIN known USING (name) LEFT JOIN same USING (name)
+            WHERE known.fingerprint != found.fingerprint AND same.name IS NULL"""
+        )
+        return Changes(
+            catalogue=catalogue,
+            added=new - renamed,
+            changed=changed,
+            renamed=renamed,
+            removed=gone - renamed,
+            unchanged=catalogue - new - changed,
+        )
+
+    def _count(self, query: str) -> int:
+        return int(self._database.execute(query).fetchone()[0])
+
+
+@contextmanager
+def open_comparison() -> Iterator[Comparison]:
+    """Opens an empty comparison in a temporary file, which goes when the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = sqlite3.connect(Path(folder) / "comparison.sqlite")
+        try:
+            # Nothing here outlives the block, so nothing needs to reach the disk.
+            database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+            yield Comparison(database)
+        finally:
+            database.close()
+
+
+def _image(
+    name: str,
+    size: int,
+    fingerprint: str,
+    sha256: str = "",
+    row: int | None = None,
+    rejected: str = "",
+) -> Image:
+    return Image(
+        name=name, bytes=size, fingerprint=fingerprint, sha256=sha256, row=row, rejected=rejected
+    )

@@ -1,0 +1,80 @@
+"""Where each artifact lies in the lake: the one place that knows the paths."""
+
+import re
+
+NPY_IMAGE_NAMES = "image_names.npy"
+NPY_RESIZED_RGB = "resized_rgb.npy"
+NPY_FEATURE_ENGINEERED = "feature_engineered.npy"
+NPY_IMAGE_VECTORS = "embedded_image_vectors.npy"
+NPY_IMAGE_DIGESTS = "image_digests.npy"
+TF_VECTORIZER_MODEL = "vectorizer_model.keras"
+ONNX_VECTORIZER_MODEL = "vectorizer_model.onnx"
+MODEL_CARD = "model_card.json"
+IMAGE_INDEX = "image_index.faiss"
+REJECTED = "rejected.json"
+CATALOGUE = "catalogue.jsonl"
+MANIFEST = "manifest.json"
+
+MASTER = "master"
+RUNS = "runs"
+LANDING = "landing"
+FEATURE_STORE = "feature_store"
+MODEL = "model"
+RELEASES = "releases"
+WEIGHTS = "weights"
+PIN = f"{RELEASES}/pin.json"
+
+
+def run_key(run: str) -> str:
+    """Returns the folder of a run: its id, what a store may refuse replaced."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", run).lstrip(".")[:200]
+
+
+def run(run_id: str, *parts: str) -> str:
+    """Returns the path of something that belongs to one run."""
+    return "/".join((RUNS, run_key(run_id), *parts))
+
+
+def plan(run_id: str) -> str:
+    """Returns the path of the plan that every task of a run reads."""
+    return run(run_id, "plan.json")
+
+
+def run_catalogue(run_id: str) -> str:
+    """Returns the path of what a run found in the catalogue, one line an image, ordered by name."""
+    return run(run_id, CATALOGUE)
+
+
+def shard_members(run_id: str, shard: str) -> str:
+    """Returns the path of the list of a shard's images, one line each."""
+    return run(run_id, "shards", f"{shard}.jsonl")
+
+
+def task_result(run_id: str, task: str, shard: str | None = None) -> str:
+    """Returns the path where a task of a run leaves its summary."""
+    return run(run_id, "results", *([task, shard] if shard else [task])) + ".json"
+
+
+def landing(shard: str, name: str) -> str:
+    """Returns the path of an output of `etl`."""
+    return f"{LANDING}/{shard}/{name}"
+
+
+def features(shard: str) -> str:
+    """Returns the path of the output of `feature_engineering`."""
+    return f"{FEATURE_STORE}/{shard}/{NPY_FEATURE_ENGINEERED}"
+
+
+def model(model_id: str, name: str) -> str:
+    """Returns the path of an output of `build_model`."""
+    return f"{MODEL}/{model_id}/{name}"
+
+
+def shard_vectors(model_id: str, shard: str) -> str:
+    """Returns the path of the output of `vectorize`."""
+    return f"{MODEL}/{model_id}/vectors/{shard}/{NPY_IMAGE_VECTORS}"
+
+
+def release(version: int, name: str) -> str:
+    """Returns the path of a part of a release."""
+    return f"{RELEASES}/{version:06d}/{name}"

@@ -1,0 +1,132 @@
+"""`Releases`: immutable, numbered versions of the index, and which of them search uses.
+
+How a version is won (the idea is that of Delta Lake and Iceberg: an exclusive create decides):
+
+1. A publisher *claims* the next free number by creating `releases/<version>/claim.json`. The folder
+   is then its own.
+2. It writes its artifacts there.
+3. It *commits*: it closes every lower number that is claimed but undecided by creating that
+   number's manifest as abandoned, then creates its own manifest. If one of the lower numbers turns
+   out complete, or its own number has been closed by a higher one, it has lost and starts over from
+   the new latest.
+
+So complete versions follow each other in order, each made in knowledge of the one before, nobody
+waits for a publisher that died, and no two publishers ever write to one folder.
+"""
+
+import json
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from tasks.errors import UserError
+from tasks.lake import layout
+from tasks.lake.manifest import Manifest
+from tasks.lake.store import Store
+
+CLAIM = "claim.json"
+
+
+class Releases:
+    """The releases of one lake."""
+
+    def __init__(self, lake: Store) -> None:
+        self._lake = lake
+
+    def numbers(self) -> list[int]:
+        """Returns every number taken, ascending, whatever became of it."""
+        return sorted(int(name) for name in self._lake.folders(layout.RELEASES) if name.isdecimal())
+
+    def get(self, version: int) -> Manifest | None:
+        """Returns a complete release, or None if the number is undecided, abandoned or unknown.
+
+        Raises:
+            UserError: the manifest is damaged.
+        """
+        path = layout.release(version, layout.MANIFEST)
+        try:
+            document = self._lake.read_json(path)
+            return Manifest.model_validate(document) if document["state"] == "complete" else None
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, ValidationError) as error:
+            raise UserError(
+                f"{self._lake.uri(path)} is damaged; pin another release with `releases --pin`"
+            ) from error
+
+    def newest_first(self) -> Iterator[Manifest]:
+        """Yields the complete releases, newest first, reading each only when asked for."""
+        for version in reversed(self.numbers()):
+            if manifest := self.get(version):
+                yield manifest
+
+    def latest(self) -> Manifest | None:
+        """Returns the newest complete release: what the next one builds on."""
+        return next(self.newest_first(), None)
+
+    def current(self) -> Manifest | None:
+        """Returns the release that search uses: the pinned one, else the newest."""
+        pinned = self.pinned()
+        return self.latest() if pinned is None else self.get(pinned)
+
+    def pinned(self) -> int | None:
+        """Returns the version that search is held at, or None where it follows the newest."""
+        try:
+            return int(self._lake.read_json(layout.PIN)["version"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{self._lake.uri(layout.PIN)} is damaged; set it anew with `releases --pin`"
+            ) from error
+
+    def pin(self, version: int) -> None:
+        """Holds search at a version until `unpin`.
+
+        Raises:
+            UserError: there is no such release.
+        """
+        if self.get(version) is None:
+            raise UserError(f"there is no release {version}; `releases` lists those there are")
+        self._lake.write_json(layout.PIN, {"version": version})
+
+    def unpin(self) -> None:
+        """Lets search follow the newest release again."""
+        self._lake.delete(layout.PIN)
+
+    def claim(self, run: str) -> int:
+        """Takes the next free number for a release in the making.
+
+        Args:
+            run: who claims it, for whoever looks into the folder.
+
+        Returns:
+            The number; nobody else writes to its folder.
+        """
+        numbers = self.numbers()
+        version = numbers[-1] + 1 if numbers else 1
+        note = json.dumps({"run": run}).encode()
+        while not self._lake.create(layout.release(version, CLAIM), note):
+            version += 1
+        return version
+
+    def commit(self, manifest: Manifest) -> bool:
+        """Makes a claimed version visible, if it still follows the release it was made from.
+
+        Args:
+            manifest: of the version claimed; its `previous` is the latest release it knows of.
+
+        Returns:
+            True if the release now stands; False if another publisher was first.
+        """
+        for version in self.numbers():
+            if (manifest.previous or 0) < version < manifest.version:
+                self._abandon(version)
+                if self.get(version):
+                    return False
+        path = layout.release(manifest.version, layout.MANIFEST)
+        return self._lake.create(path, manifest.model_dump_json(indent=1).encode())
+
+    def _abandon(self, version: int) -> None:
+        document = json.dumps({"state": "abandoned", "version": version}).encode()
+        self._lake.create(layout.release(version, layout.MANIFEST), document)

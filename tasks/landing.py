@@ -1,0 +1,49 @@
+"""`LandingReport`: what `etl` made of a shard, written last: who has one is complete."""
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.lake import layout
+from tasks.lake.store import Artifact, Store
+
+
+class RejectedMember(BaseModel):
+    """An image of a shard that could not be used.
+
+    Attributes:
+        name: of the image.
+        reason: why, in a few words.
+        sha256: of its content; empty where it could not be read whole.
+        passing: the reason lies in the moment (it went or changed while it was read), not in the
+            file.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    reason: str
+    sha256: str = ""
+    passing: bool = False
+
+
+class LandingReport(BaseModel):
+    """What `etl` made of a shard: images in its arrays, rejections, what was written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shard: str
+    images: int
+    rejected: list[RejectedMember]
+    artifacts: list[Artifact]
+
+    @property
+    def settled(self) -> bool:
+        """Tells whether another try would end the same way."""
+        return not any(member.passing for member in self.rejected)
+
+
+def read_landing(lake: Store, shard: str) -> LandingReport | None:
+    """Returns the report of a shard, or None if `etl` has not completed it."""
+    try:
+        return LandingReport.model_validate_json(lake.read(layout.landing(shard, layout.REJECTED)))
+    except FileNotFoundError:
+        return None

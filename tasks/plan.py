@@ -1,0 +1,189 @@
+"""plan: what changed in the catalogue since the latest release -> plan.json and shards."""
+
+import itertools
+import logging
+import time
+from collections.abc import Iterable, Iterator
+
+from tasks.contract import Summary, timed
+from tasks.errors import UserError
+from tasks.lake import layout
+from tasks.lake.catalogue import Comparison, Image, open_comparison
+from tasks.lake.lines import read_lines, write_lines
+from tasks.lake.manifest import Manifest
+from tasks.lake.releases import Releases
+from tasks.lake.store import Store, StoredObject
+from tasks.landing import read_landing
+from tasks.parallel import bounded_map
+from tasks.progress import track
+from tasks.run_plan import RunPlan, Shard, model_id, preprocessing_of, read_plan, shard_id
+from tasks.settings import LimitSettings, PipelineSettings, Settings
+
+_READERS = 8
+
+logger = logging.getLogger(__name__)
+
+
+def plan(
+    lake: Store, run: str, settings: Settings, *, full_rebuild: bool = False, prefix: str = ""
+) -> Summary:
+    """Compares the catalogue with the latest release and cuts what is new into shards.
+
+    Args:
+        lake: the data lake.
+        run: id of the run; a run that has its plan keeps it.
+        settings: pinned in the plan for the whole run.
+        full_rebuild: work on every image, whether it changed or not.
+        prefix: look only into this folder of the catalogue and leave the rest as it is.
+
+    Returns:
+        What changed, and the shards.
+
+    Raises:
+        UserError: the catalogue is empty or missing, or `prefix` is given where every image must be
+            worked on.
+    """
+    with timed() as summary:
+        if not lake.exists(layout.plan(run)):
+            made = _make_plan(lake, run, settings, full_rebuild, _as_folder(prefix))
+            lake.write(layout.plan(run), made.model_dump_json(indent=1).encode())
+        found = read_plan(lake, run)
+        summary |= {
+            "run": run,
+            "anything_to_do": found.anything_to_do,
+            **found.changes.model_dump(),
+            "shards": [shard.model_dump() for shard in found.shards],
+            "base": found.base,
+            "model": found.model,
+        }
+    return summary
+
+
+def _make_plan(
+    lake: Store, run: str, settings: Settings, full_rebuild: bool, prefix: str
+) -> RunPlan:
+    listed = time.time()
+    base = Releases(lake).latest()
+    catalogue = Store(settings.catalogue or lake.uri(layout.MASTER))
+    preprocessing = preprocessing_of(settings.pipeline)
+    model = model_id(settings.pipeline, preprocessing)
+    another_model = base is not None and base.model["id"] != model
+    if another_model and prefix:
+        raise UserError(
+            f"the latest release was not made with {model}; reindex the whole catalogue first, "
+            f"not {prefix} alone"
+        )
+    with open_comparison() as comparison:
+        comparison.add_found(_readable(catalogue.objects(prefix.rstrip("/"))))
+        comparison.add_known(_known(lake, base, prefix))
+        _note_same_content(catalogue, comparison)
+        changes = comparison.changes()
+        if not changes.catalogue and not (prefix and changes.removed):
+            raise UserError(
+                f"no image under {catalogue.uri(prefix.rstrip('/'))}; put images there or correct the "
+                "setting `catalogue`"
+            )
+        images = _to_work_on(
+            comparison.images(),
+            everything=full_rebuild or another_model,
+            rejected=base is not None and base.limits != settings.limits.model_dump(),
+        )
+        write_lines(lake, layout.run_catalogue(run), images)
+    return RunPlan(
+        run=run,
+        base=base.version if base else None,
+        catalogue=str(catalogue),
+        prefix=prefix,
+        listed=listed,
+        pipeline=settings.pipeline,
+        limits=settings.limits,
+        preprocessing=preprocessing,
+        model=model,
+        changes=changes,
+        shards=_cut(lake, run, settings, salt=run if full_rebuild else ""),
+    )
+
+
+def _as_folder(prefix: str) -> str:
+    return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+
+def _readable(objects: Iterable[StoredObject]) -> Iterator[StoredObject]:
+    for item in objects:
+        try:
+            item.path.encode()
+        except UnicodeEncodeError:
+            logger.warning("left out %r: its name is not valid UTF-8; rename it", item.path)
+        else:
+            yield item
+
+
+def _known(lake: Store, base: Manifest | None, prefix: str) -> Iterator[Image]:
+    if base is None:
+        return
+    path = base.artifacts[layout.CATALOGUE].path
+    for image in read_lines(lake, path, Image):
+        if image.name.startswith(prefix):
+            yield image
+
+
+def _note_same_content(catalogue: Store, comparison: Comparison) -> None:
+    """Finds images that were renamed or merely touched: a known one's size and content."""
+
+    def compare(candidate: tuple[Image, list[Image]]) -> tuple[Image, Image | None]:
+        new, known = candidate
+        try:
+            digest = catalogue.digest(new.name)
+        except FileNotFoundError:
+            return new, None  # gone since it was listed; etl will say so
+        return new, next((old for old in known if old.sha256 == digest), None)
+
+    candidates = list(comparison.candidates())
+    compared = bounded_map(compare, candidates, _READERS)
+    for new, old in track(compared, len(candidates), "comparing renamed and touched images"):
+        if old:
+            comparison.mark_same(new.name, old)
+
+
+def _to_work_on(images: Iterable[Image], *, everything: bool, rejected: bool) -> Iterator[Image]:
+    """Forgets what is known of images that are to be worked on although nothing changed."""
+    for image in images:
+        if everything or (rejected and image.rejected):
+            yield Image(name=image.name, bytes=image.bytes, fingerprint=image.fingerprint)
+        else:
+            yield image
+
+
+def _cut(lake: Store, run: str, settings: Settings, salt: str) -> list[Shard]:
+    """Cuts the images to work on into shards, by name, and lists the members of each."""
+    count = sum(1 for _ in _images_to_work_on(lake, run))
+    size = max(settings.pipeline.shard_size, -(-count // settings.pipeline.max_shards))
+    images = _images_to_work_on(lake, run)
+    shards = []
+    while members := list(itertools.islice(images, size)):
+        shard = _shard_of(lake, members, settings.pipeline, settings.limits, salt, run)
+        write_lines(lake, layout.shard_members(run, shard), members)
+        shards.append(Shard(shard=shard, images=len(members)))
+    return shards
+
+
+def _images_to_work_on(lake: Store, run: str) -> Iterator[Image]:
+    images = read_lines(lake, layout.run_catalogue(run), Image)
+    return (image for image in images if image.is_new)
+
+
+def _shard_of(
+    lake: Store,
+    members: list[Image],
+    pipeline: PipelineSettings,
+    limits: LimitSettings,
+    salt: str,
+    run: str,
+) -> str:
+    preprocessing = preprocessing_of(pipeline)
+    shard = shard_id(members, preprocessing, limits, salt)
+    landed = read_landing(lake, shard)
+    # What the lake has of this shard missed images that were changing just then: not this time.
+    if landed and not landed.settled:
+        return shard_id(members, preprocessing, limits, salt=run)
+    return shard

@@ -1,0 +1,212 @@
+"""publish: the run's shards and the latest release -> the next release, in one step."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.contract import Summary, timed
+from tasks.errors import UserError
+from tasks.index.checks import recall_at, self_hits
+from tasks.index.vector_index import build_index, write_index
+from tasks.lake import layout
+from tasks.lake.arrays import StoredRows, read_npy_batches, write_npy
+from tasks.lake.catalogue import Image
+from tasks.lake.lines import read_lines, write_lines
+from tasks.lake.manifest import MAX_REJECTIONS, Counts, Manifest, Rejection
+from tasks.lake.releases import Releases
+from tasks.lake.store import Artifact, Store
+from tasks.model import read_model_card
+from tasks.progress import track
+from tasks.release_rows import Entry, merge_entries, vector_batches
+from tasks.run_plan import RunPlan, read_plan
+
+_INDEX_BATCH = 4096
+_LEAST_RECALL = 0.95
+
+logger = logging.getLogger(__name__)
+
+
+def publish(lake: Store, run: str) -> Summary:
+    """Makes a release of what the run has computed and what stays of the latest release.
+
+    Args:
+        lake: the data lake.
+        run: id of the run; all its shards and its model are complete.
+
+    Returns:
+        What the release holds and what it changed. If this run has published before, or a later
+        look at the catalogue has been published meanwhile, the release that stands.
+
+    Raises:
+        UserError: a shard is incomplete, no image is usable, or the release fails its own checks.
+    """
+    plan = read_plan(lake, run)
+    releases = Releases(lake)
+    base = releases.get(plan.base) if plan.base else None
+    if plan.base and base is None:
+        raise UserError(f"release {plan.base}, which run {run} builds on, is gone; start a new run")
+    with timed() as summary:
+        while True:
+            latest = releases.latest()
+            if latest and _stands_for(latest, plan):
+                return summary | _summary(latest) | {"already_complete": True}
+            version = releases.claim(run)
+            manifest = _Publication(lake, plan, latest, base, version).write()
+            if releases.commit(manifest):
+                break
+            logger.info("another run published first; starting over from its release")
+        summary |= _summary(manifest)
+    return summary
+
+
+def _stands_for(latest: Manifest, plan: RunPlan) -> bool:
+    """Tells whether a release already says all that the run found."""
+    if latest.run == plan.run or not plan.anything_to_do:
+        return True
+    covers = plan.prefix.startswith(latest.prefix) and latest.model["id"] == plan.model
+    return covers and latest.version != plan.base and latest.listed >= plan.listed
+
+
+def _summary(manifest: Manifest) -> Summary:
+    return {
+        "version": manifest.version,
+        **manifest.counts.model_dump(),
+        "rejections": [rejection.model_dump() for rejection in manifest.rejections],
+        **manifest.checks,
+    }
+
+
+class _Publication:
+    """One attempt at a release, under the version it has claimed."""
+
+    def __init__(
+        self,
+        lake: Store,
+        plan: RunPlan,
+        latest: Manifest | None,
+        base: Manifest | None,
+        version: int,
+    ) -> None:
+        self._lake, self._plan, self._latest, self._base = lake, plan, latest, base
+        self._version = version
+        self._card = read_model_card(lake, plan.model)
+        if plan.prefix and latest and latest.model["id"] != plan.model:
+            raise UserError("the latest release has another model now; start a new run")
+
+    def write(self) -> Manifest:
+        """Writes the artifacts and returns the manifest that would make them a release."""
+        catalogue = write_lines(self._lake, self._path(layout.CATALOGUE), self._catalogue())
+        counts, rejections = self._count(catalogue)
+        vectors = self._write_vectors(counts.images)
+        names = self._write_names(catalogue, counts.images)
+        index, checks = self._write_index(counts.images)
+        artifacts = (catalogue, vectors, names, index)
+        return Manifest(
+            version=self._version,
+            previous=self._latest.version if self._latest else None,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            run=self._plan.run,
+            catalogue=self._plan.catalogue,
+            prefix=self._plan.prefix,
+            listed=self._plan.listed,
+            counts=counts,
+            rejections=rejections,
+            pipeline=self._plan.pipeline.model_dump(),
+            preprocessing=self._plan.preprocessing.model_dump(),
+            limits=self._plan.limits.model_dump(),
+            model=self._card.model_dump(),
+            checks=checks,
+            artifacts={Path(artifact.path).name: artifact for artifact in artifacts},
+        )
+
+    def _path(self, name: str) -> str:
+        return layout.release(self._version, name)
+
+    def _entries(self) -> Iterator[Entry]:
+        return merge_entries(self._lake, self._plan, self._latest, self._base)
+
+    def _catalogue(self) -> Iterator[Image]:
+        row = 0
+        for entry in self._entries():
+            usable = entry.vectors is not None
+            yield entry.image.model_copy(update={"row": row if usable else None})
+            row += usable
+
+    def _images(self, catalogue: Artifact) -> Iterator[Image]:
+        return read_lines(self._lake, catalogue.path, Image)
+
+    def _count(self, catalogue: Artifact) -> tuple[Counts, list[Rejection]]:
+        images = sum(1 for image in self._images(catalogue) if image.row is not None)
+        rejected = (image for image in self._images(catalogue) if image.rejected)
+        rejections = [
+            Rejection(name=image.name, reason=image.rejected)
+            for image in islice(rejected, MAX_REJECTIONS)
+        ]
+        changes = self._plan.changes
+        counts = Counts(
+            images=images,
+            rejected=len(rejections) + sum(1 for _ in rejected),
+            added=changes.added,
+            changed=changes.changed,
+            renamed=changes.renamed,
+            removed=changes.removed,
+        )
+        if not images:
+            reasons = "; ".join(
+                f"{rejection.name}: {rejection.reason}" for rejection in rejections[:3]
+            )
+            raise UserError(
+                f"no image of the catalogue can be used ({reasons}); put readable images there"
+            )
+        return counts, rejections
+
+    def _write_vectors(self, count: int) -> Artifact:
+        path, dimensions = self._path(layout.NPY_IMAGE_VECTORS), self._card.dimensions
+        batches = _finite(vector_batches(self._entries(), dimensions))
+        return write_npy(self._lake, path, (count, dimensions), np.float32, batches)
+
+    def _write_names(self, catalogue: Artifact, count: int) -> Artifact:
+        def names() -> Iterator[str]:
+            return (image.name for image in self._images(catalogue) if image.row is not None)
+
+        dtype = np.dtype((np.str_, max(len(name) for name in names())))
+        remaining = names()
+        chunks = iter(lambda: list(islice(remaining, _INDEX_BATCH)), [])
+        batches = (np.array(chunk, dtype) for chunk in chunks)
+        return write_npy(self._lake, self._path(layout.NPY_IMAGE_NAMES), (count,), dtype, batches)
+
+    def _write_index(self, count: int) -> tuple[Artifact, dict[str, float]]:
+        path = self._path(layout.NPY_IMAGE_VECTORS)
+        factory = self._plan.pipeline.index_factory
+        index = build_index(
+            lambda: track(
+                read_npy_batches(self._lake, path, _INDEX_BATCH),
+                -(-count // _INDEX_BATCH),
+                "indexing",
+            ),
+            (count, self._card.dimensions),
+            factory,
+        )
+        rows = StoredRows(self._lake, path)
+        checks = {"recall_at_10": recall_at(index, rows), "self_hits": self_hits(index, rows)}
+        if checks["self_hits"] < 1 or checks["recall_at_10"] < _LEAST_RECALL:
+            raise UserError(
+                f"the index {factory} misses too much ({checks}); choose another index_factory"
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / layout.IMAGE_INDEX
+            write_index(index, file)
+            return self._lake.upload(self._path(layout.IMAGE_INDEX), file), checks
+
+
+def _finite(batches: Iterator[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
+    for batch in batches:
+        if not np.isfinite(batch).all():
+            raise UserError("a vector is not finite; run image_reindex with full_rebuild")
+        yield batch

@@ -1,0 +1,61 @@
+"""Query images from outside the catalogue: where they may come from, how much is read."""
+
+import posixpath
+from pathlib import Path
+
+import fsspec
+
+from tasks.errors import UserError
+from tasks.lake.store import protocols
+
+
+def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
+    """Reads a query image.
+
+    Args:
+        uri: an fsspec URI, or a path on this machine.
+        allowed: URIs or paths of the folders that query images may come from.
+        max_bytes: size of the largest file to read.
+
+    Returns:
+        The bytes of the file, whatever they are.
+
+    Raises:
+        UserError: the file is outside the allowed folders, missing, unreadable or too large.
+    """
+    if "::" in uri:
+        raise UserError(f"{uri} chains file systems, which a query may not; give a plain URI")
+    try:
+        place = _place(uri)
+        if not any(_is_below(place, _place(prefix)) for prefix in allowed):
+            raise UserError(
+                f"{uri} is not under {' or '.join(allowed)}; put the image there or add its folder "
+                "to the setting query_prefixes"
+            )
+        filesystem, path = fsspec.core.url_to_fs(uri)
+        with filesystem.open(path, "rb") as file:
+            data = bytes(file.read(max_bytes + 1))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{uri} is neither an image of the release nor a file; check the name and its folder"
+        ) from error
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(
+            f"cannot read {uri}: {error}; check the URI and your access to it"
+        ) from error
+    if len(data) > max_bytes:
+        raise UserError(f"{uri} is larger than {max_bytes} bytes; give a smaller image")
+    return data
+
+
+def _place(uri: str) -> tuple[str, Path]:
+    """Returns the kind of file system and the path in it, with links and `..` followed."""
+    filesystem, path = fsspec.core.url_to_fs(uri)
+    kind = protocols(filesystem)[0]
+    if kind == "file":
+        return kind, Path(path).resolve()
+    return kind, Path(posixpath.normpath(path))
+
+
+def _is_below(place: tuple[str, Path], folder: tuple[str, Path]) -> bool:
+    return place[0] == folder[0] and place[1].is_relative_to(folder[1])

@@ -1,0 +1,124 @@
+"""`RunPlan`: what one run has pinned. `plan` writes it, every other task reads it."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.errors import UserError
+from tasks.imaging.preprocessing import Preprocessing
+from tasks.lake import layout
+from tasks.lake.catalogue import Changes, Image
+from tasks.lake.store import Store
+from tasks.settings import LimitSettings, PipelineSettings
+from tasks.vectorizer.backbones import get_backbone
+
+
+class Shard(BaseModel):
+    """A part of a run's images that is worked on as one; also what Airflow maps its tasks over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    shard: str
+    images: int
+
+
+class RunPlan(BaseModel):
+    """What one run has pinned.
+
+    Attributes:
+        run: id of the run.
+        base: version of the release that the changes are against, None if there was none.
+        catalogue: URI of the folder of original images.
+        prefix: only names that start so were looked at; the others stay as the latest release has
+            them.
+        listed: when the catalogue was listed, in seconds since 1970.
+        pipeline: settings of the run.
+        limits: what an image may cost.
+        preprocessing: how a picture becomes the network's input.
+        model: id of the model, see `model_id`.
+        changes: what was found.
+        shards: the work.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str
+    base: int | None
+    catalogue: str
+    prefix: str
+    listed: float
+    pipeline: PipelineSettings
+    limits: LimitSettings
+    preprocessing: Preprocessing
+    model: str
+    changes: Changes
+    shards: list[Shard]
+
+    @property
+    def anything_to_do(self) -> bool:
+        """Tells whether the run has a release to make."""
+        found = self.changes
+        return bool(self.shards or found.added or found.changed or found.renamed or found.removed)
+
+
+def read_plan(lake: Store, run: str) -> RunPlan:
+    """Returns the plan of a run.
+
+    Raises:
+        UserError: the run has not been planned.
+    """
+    path = layout.plan(run)
+    try:
+        return RunPlan.model_validate_json(lake.read(path))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"run {run} has no plan ({lake.uri(path)}); run the task `plan` first"
+        ) from error
+
+
+def preprocessing_of(pipeline: PipelineSettings) -> Preprocessing:
+    """Returns how pictures are prepared for the network that the settings name."""
+    backbone = get_backbone(pipeline.backbone)
+    return Preprocessing(
+        height=backbone.height,
+        width=backbone.width,
+        resize=pipeline.resize,
+        mode=backbone.preprocessing,
+    )
+
+
+def model_id(pipeline: PipelineSettings, preprocessing: Preprocessing) -> str:
+    """Returns the id of a model: one for each backbone, weights, precision and preprocessing."""
+    parts = {
+        "backbone": pipeline.backbone,
+        "weights": pipeline.weights,
+        "weights_sha256": pipeline.weights_sha256,
+        "precision": pipeline.precision,
+        "preprocessing": preprocessing.model_dump(),
+    }
+    return f"{pipeline.backbone.lower()}-{_digest([json.dumps(parts, sort_keys=True)])[:12]}"
+
+
+def shard_id(
+    images: Iterable[Image], preprocessing: Preprocessing, limits: LimitSettings, salt: str
+) -> str:
+    """Returns the id of a shard: the same images prepared in the same way have the same id.
+
+    Args:
+        images: the members, in order.
+        preprocessing: how they are prepared.
+        limits: which of them are refused.
+        salt: anything, to tell a shard from one that the lake has; empty to share it.
+    """
+    parts = [preprocessing.model_dump_json(), limits.model_dump_json(), salt]
+    parts += [json.dumps([image.name, image.fingerprint]) for image in images]
+    return _digest(parts)[:20]
+
+
+def _digest(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,182 @@
+"""search: a query image and a release -> the most similar images, result.json and result.png."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+
+from tasks.contract import Summary, timed
+from tasks.errors import UserError
+from tasks.imaging.decode import DecodeLimits, RejectedImage, decode_image
+from tasks.imaging.draw import draw_results, encode_png
+from tasks.imaging.preprocessing import (
+    Preprocessing,
+    load_resized_rgb,
+    preprocess_input,
+    resized_rgb,
+)
+from tasks.index.engine import ImageSearchEngine
+from tasks.index.vector_index import read_index
+from tasks.lake import layout
+from tasks.lake.arrays import StoredRows
+from tasks.lake.cache import local_file
+from tasks.lake.manifest import Manifest
+from tasks.lake.releases import Releases
+from tasks.lake.store import Store
+from tasks.model import ModelCard, open_vectorizer
+from tasks.query import read_query
+from tasks.settings import Settings
+from tasks.tables import show_results
+from tasks.vectorizer.vectorizer import Vectorizer
+
+_THUMBNAIL = (256, 256)
+
+
+def search(
+    lake: Store,
+    run: str,
+    query: str,
+    n: int,
+    settings: Settings,
+    *,
+    allowed: tuple[str, ...] = (),
+    picture: Path | None = None,
+) -> Summary:
+    """Searches once and leaves the answer with the run, as data and as a picture.
+
+    Args:
+        lake: the data lake.
+        run: id of the run.
+        query: see `Searcher.search`.
+        n: how many images to return.
+        settings: threads, cache and allowed prefixes of this machine; model and preprocessing are
+            the release's.
+        allowed: further folders that pictures may come from.
+        picture: local file to write the picture to as well.
+
+    Raises:
+        UserError: there is no release, or the query cannot be answered.
+    """
+    with timed() as summary:
+        answer = Searcher(lake, settings).search(query, n, allowed)
+        json_path, png_path = layout.run(run, "result.json"), layout.run(run, "result.png")
+        drawn = answer.draw()
+        lake.write(png_path, drawn)
+        if picture:
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(drawn)
+        summary |= {
+            "query": answer.query,
+            "release": answer.release,
+            "results": answer.results,
+            "result_json": lake.uri(json_path),
+            "result_png": lake.uri(png_path),
+        }
+        lake.write_json(json_path, summary)
+    show_results(Console(stderr=True), answer.query, answer.release, answer.results)
+    return summary
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one query: the hits, best first, and how to draw them."""
+
+    query: str
+    release: int
+    results: list[dict[str, Any]]
+    draw: Callable[[], bytes]
+
+
+class Searcher:
+    """A release opened for searching. The model is loaded when the first picture needs it."""
+
+    def __init__(self, lake: Store, settings: Settings) -> None:
+        """Opens the release that search uses: the pinned one, else the newest.
+
+        Raises:
+            UserError: there is no release, or it is damaged.
+        """
+        release = Releases(lake).current()
+        if release is None:
+            raise UserError(f"there is no release in {lake} yet; run image_reindex first")
+        self.release: Manifest = release
+        self._lake, self._settings = lake, settings
+        self._catalogue = Store(release.catalogue)
+        self._preprocessing = Preprocessing.model_validate(release.preprocessing)
+        self._limits = DecodeLimits(**release.limits)
+        self._vectorizer: Vectorizer | None = None
+        index = local_file(lake, release.artifacts[layout.IMAGE_INDEX], settings.cache)
+        self.engine = ImageSearchEngine(
+            read_index(index),
+            StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS].path),
+            StoredRows(lake, release.artifacts[layout.NPY_IMAGE_NAMES].path),
+            vectorize=lambda image: self._vector(resized_rgb(image, self._preprocessing)),
+        )
+
+    def search(self, query: str, n: int, allowed: tuple[str, ...] = ()) -> Answer:
+        """Finds the images most similar to a picture or to an image of the catalogue.
+
+        Args:
+            query: the name of an image of the release, or the URI or path of a picture. A name
+                wins; `./name` always means the file.
+            n: how many images to return.
+            allowed: folders that pictures may come from, besides the lake, the catalogue and
+                `query_prefixes`.
+
+        Raises:
+            UserError: the query cannot be read or is not a picture, or `n` is less than 1.
+        """
+        if not query.strip():
+            raise UserError(
+                "no query image; give the name of an image of the release, a URI or a path"
+            )
+        if n < 1:
+            raise UserError(f"top_n is {n}; ask for 1 or more images")
+        if query in self.engine:
+            found = self.engine.most_similar_to_name(query, n)
+            return self._answer(query, self._read(query), found)
+        allowed = (*allowed, *self._settings.query_prefixes, str(self._lake), str(self._catalogue))
+        data = read_query(query, allowed, self._limits.max_bytes)
+        try:
+            rgb = load_resized_rgb(data, self._preprocessing, self._limits)
+        except RejectedImage as error:
+            raise UserError(f"{query} cannot be used: {error}; give another picture") from error
+        return self._answer(query, data, self.engine.most_similar_to_vector(self._vector(rgb), n))
+
+    def _vector(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        if self._vectorizer is None:
+            card = ModelCard.model_validate(self.release.model)
+            self._vectorizer = open_vectorizer(self._lake, card, "onnx", self._settings)
+        return self._vectorizer.transform(
+            preprocess_input(rgb[np.newaxis], self._preprocessing.mode)
+        )[0]
+
+    def _answer(self, query: str, data: bytes | None, found: list[tuple[float, str]]) -> Answer:
+        results = [
+            {"rank": rank, "name": name, "score": score, "uri": self._catalogue.uri(name)}
+            for rank, (score, name) in enumerate(found, start=1)
+        ]
+        return Answer(query, self.release.version, results, lambda: self._draw(data, found))
+
+    def _draw(self, data: bytes | None, found: list[tuple[float, str]]) -> bytes:
+        pictures = [(self._thumbnail(self._read(name)), name, score) for score, name in found]
+        return encode_png(draw_results(self._thumbnail(data), pictures))
+
+    def _read(self, name: str) -> bytes | None:
+        """Returns a catalogue image's file, or None if it is gone or has grown over the limit since."""
+        try:
+            if self._catalogue.stat(name).bytes > self._limits.max_bytes:
+                return None
+            return self._catalogue.read(name)
+        except FileNotFoundError:
+            return None
+
+    def _thumbnail(self, data: bytes | None) -> npt.NDArray[np.uint8] | None:
+        try:
+            return None if data is None else decode_image(data, self._limits, _THUMBNAIL)
+        except RejectedImage:
+            return None

@@ -1,0 +1,137 @@
+"""Typed settings: `config/settings.toml`, overridden by environment variables `IMAGE_SEARCH_…`.
+
+`PipelineSettings` and `LimitSettings` are pinned in the plan of a run and in the manifest of a
+release; whatever comes after the plan reads them there and never from here.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from tasks.errors import UserError
+
+DEFAULT_CONFIG = Path(__file__).parent.parent / "config" / "settings.toml"
+
+
+class PipelineSettings(BaseModel):
+    """How images become vectors, and vectors an index. Pinned for a run and its release."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: str = Field("ResNet50", description="A keras.applications network; see the README.")
+    weights: str = Field(
+        "imagenet", description="imagenet, keras, npm, or the URI of a weights file."
+    )
+    weights_sha256: str = Field("", description="Expected SHA-256 of the file `weights` names.")
+    precision: Literal["float32"] = "float32"
+    runtime: Literal["onnx", "keras"] = Field("onnx", description="What `vectorize` computes with.")
+    resize: Literal["stretch"] = "stretch"
+    index_factory: str = Field("RaBitQfs", description="FAISS factory string of the index.")
+    shard_size: int = Field(500, ge=1, le=10_000, description="Images a shard, at most.")
+    max_shards: int = Field(1_000, ge=1, description="Larger catalogues get larger shards.")
+
+
+class LimitSettings(BaseModel):
+    """What an image may cost before it is put aside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_bytes: int = Field(64 * 2**20, ge=1, description="Largest file, in bytes.")
+    max_pixels: int = Field(100_000_000, ge=1, description="Largest picture, width times height.")
+
+
+class RetentionSettings(BaseModel):
+    """What `prune` leaves in the lake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    releases: int = Field(
+        5, ge=1, description="Newest releases that stay; a pinned one always does."
+    )
+    feature_store_days: float = Field(
+        0, ge=0, description="Days a published shard's features stay."
+    )
+    landing_days: float = Field(
+        7, ge=0, description="Days a published shard's images and vectors stay."
+    )
+    runs_days: float = Field(30, ge=0, description="Days the papers of a finished run stay.")
+    abandoned_days: float = Field(
+        3,
+        ge=0,
+        description="Days after which an unfinished run is given up and its shards with it.",
+    )
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. `[airflow]` belongs to the Airflow side and is not read here."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="IMAGE_SEARCH_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+    )
+
+    lake: str = Field("", description="Root of the lake: file:///path or s3://bucket/prefix.")
+    catalogue: str = Field("", description="Where the original images are; default <lake>/master.")
+    query_prefixes: tuple[str, ...] = Field((), description="Where query images may come from.")
+    cache: Path = Field(
+        Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "image-search",
+        description="Folder for what is fetched once: weights, models and indexes.",
+    )
+    threads: int = Field(0, ge=0, description="Threads a task computes with; 0 is all cores.")
+    pipeline: PipelineSettings = PipelineSettings()
+    limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
+    airflow: dict[str, Any] = Field(default_factory=dict, exclude=True)
+    config: str = Field("", exclude=True, description="IMAGE_SEARCH_CONFIG: another settings file.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the file."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+        return init_settings, env_settings, file
+
+
+def config_file() -> Path:
+    """Returns the settings file in force: `IMAGE_SEARCH_CONFIG`, or the one of the repository."""
+    return Path(os.environ.get("IMAGE_SEARCH_CONFIG") or DEFAULT_CONFIG)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Reads the settings.
+
+    Args:
+        **overrides: values that win over environment and file.
+
+    Raises:
+        UserError: the file is missing or malformed, or a value or a name is wrong.
+    """
+    path = config_file()
+    if os.environ.get("IMAGE_SEARCH_CONFIG") and not path.is_file():
+        raise UserError(f"IMAGE_SEARCH_CONFIG names {path}, which does not exist; correct the path")
+    try:
+        return Settings(**overrides)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        raise UserError(f"wrong setting in {path} or IMAGE_SEARCH_…: {problems}") from error

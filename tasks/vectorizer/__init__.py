@@ -1,0 +1,1 @@
+"""From preprocessed images to vectors: backbones, their weights, Keras and ONNX Runtime."""

@@ -1,0 +1,89 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
+
+from tasks.lake.arrays import StoredRows, npy_shape, read_npy_batches, write_npy
+from tasks.lake.store import Store
+
+ARRAYS = st_np.arrays(
+    dtype=st.sampled_from([np.dtype(np.uint8), np.dtype(np.float32), np.dtype("U7")]),
+    shape=st_np.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=9),
+)
+SHARED_STORE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@SHARED_STORE
+@given(array=ARRAYS, batch=st.integers(1, 10))
+def test_any_array_is_streamed_in_and_out_unchanged(
+    store: Store, array: np.ndarray, batch: int
+) -> None:
+    parts = (array[start : start + batch] for start in range(0, len(array), batch))
+    write_npy(store, "a.npy", array.shape, array.dtype, parts)
+    read = list(read_npy_batches(store, "a.npy", 3))
+    assert all(len(part) <= 3 for part in read)
+    np.testing.assert_array_equal(np.concatenate([array[:0], *read]), array)
+    assert npy_shape(store, "a.npy") == array.shape
+
+
+@SHARED_STORE
+@given(array=ARRAYS)
+def test_numpy_itself_reads_what_was_written(lake: Store, array: np.ndarray) -> None:
+    write_npy(lake, "a.npy", array.shape, array.dtype, [array])
+    np.testing.assert_array_equal(
+        np.load(io.BytesIO(lake.read("a.npy")), allow_pickle=False), array
+    )
+
+
+@SHARED_STORE
+@given(data=st.data())
+def test_rows_are_read_in_the_order_asked_for(store: Store, data: st.DataObject) -> None:
+    array = np.arange(200, dtype=np.float32).reshape(50, 4)
+    write_npy(store, "a.npy", array.shape, array.dtype, [array])
+    rows = data.draw(st.lists(st.integers(0, 49), max_size=30))
+    stored = StoredRows(store, "a.npy")
+    np.testing.assert_array_equal(stored.read_rows(rows), array[rows])
+    assert len(stored) == 50
+    assert stored.dtype == np.float32
+
+
+def test_strings_are_read_row_by_row(store: Store) -> None:
+    names = np.array(["a", "ßü", "日本/🦊.jpg"])
+    write_npy(store, "n.npy", names.shape, names.dtype, [names])
+    assert StoredRows(store, "n.npy")[2] == "日本/🦊.jpg"
+
+
+def test_batches_that_do_not_add_up_are_refused_and_nothing_is_stored(lake: Store) -> None:
+    with pytest.raises(ValueError, match="2 rows, expected 3"):
+        write_npy(lake, "a.npy", (3, 1), np.uint8, [np.zeros((2, 1), np.uint8)])
+    with pytest.raises(ValueError, match="expected"):
+        write_npy(lake, "a.npy", (3, 1), np.uint8, [np.zeros((3, 2), np.uint8)])
+    assert not lake.exists("a.npy")
+
+
+def test_objects_are_never_stored(lake: Store) -> None:
+    with pytest.raises(ValueError, match="never stored"):
+        write_npy(lake, "a.npy", (1,), object, [np.array([{}])])
+
+
+def test_a_pickled_array_is_never_read(lake: Store, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(ValueError, match="not a plain array"):
+        list(read_npy_batches(lake, "a.npy", 1))
+
+
+def test_a_truncated_array_is_refused(store: Store) -> None:
+    write_npy(store, "a.npy", (10, 4), np.float32, [np.zeros((10, 4), np.float32)])
+    store.write("a.npy", store.read("a.npy")[:-1])
+    with pytest.raises(ValueError, match="1 bytes too early"):
+        list(read_npy_batches(store, "a.npy", 3))
+
+
+def test_what_is_no_array_is_refused(store: Store) -> None:
+    store.write("a.npy", b"something else entirely")
+    with pytest.raises(ValueError, match=r"not a \.npy array"):
+        npy_shape(store, "a.npy")

@@ -1,0 +1,158 @@
+import hashlib
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import UserError
+from tasks.lake.store import Store
+
+
+def test_an_object_is_read_as_it_was_written(store: Store) -> None:
+    store.write("a/b.bin", b"content")
+    assert store.read("a/b.bin") == b"content"
+
+
+def test_writing_reports_size_and_digest(store: Store) -> None:
+    artifact = store.write("a/b.bin", b"content")
+    assert (artifact.path, artifact.bytes) == ("a/b.bin", 7)
+    assert artifact.sha256 == hashlib.sha256(b"content").hexdigest() == store.digest("a/b.bin")
+
+
+def test_a_second_write_replaces_the_first(store: Store) -> None:
+    store.write("a.bin", b"first and longer")
+    store.write("a.bin", b"second")
+    assert store.read("a.bin") == b"second"
+
+
+def test_a_json_document_comes_back(store: Store) -> None:
+    store.write_json("a.json", {"ü": [1, None]})
+    assert store.read_json("a.json") == {"ü": [1, None]}
+
+
+def test_an_object_exists_only_once_written(store: Store) -> None:
+    assert not store.exists("a/b.bin")
+    store.write("a/b.bin", b"")
+    assert store.exists("a/b.bin")
+    assert not store.exists("a")
+
+
+def test_an_interrupted_write_leaves_the_old_object_and_nothing_else(
+    lake: Store, tmp_path: Path
+) -> None:
+    lake.write("a.bin", b"old")
+    with pytest.raises(RuntimeError), lake.writing("a.bin") as stream:
+        stream.write(b"new, but")
+        raise RuntimeError
+    assert lake.read("a.bin") == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_reader_sees_nothing_before_the_writer_is_done(lake: Store) -> None:
+    with lake.writing("a.bin") as stream:
+        stream.write(b"half")
+        assert not lake.exists("a.bin")
+    assert lake.exists("a.bin")
+
+
+def test_create_wins_once(store: Store) -> None:
+    assert store.create("a.json", b"first")
+    assert not store.create("a.json", b"second")
+    assert store.read("a.json") == b"first"
+
+
+def test_of_many_that_create_at_once_exactly_one_wins(lake: Store) -> None:
+    start = threading.Barrier(16)
+    won = []
+
+    def race(number: int) -> None:
+        start.wait()
+        if lake.create("a.json", str(number).encode()):
+            won.append(number)
+
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [str(number).encode() for number in won] == [lake.read("a.json")]
+
+
+def test_deleting_what_is_gone_is_no_error(store: Store) -> None:
+    store.write("a.bin", b"")
+    store.delete("a.bin")
+    store.delete("a.bin")
+    assert not store.exists("a.bin")
+
+
+def test_ranges_are_cut_out_in_the_order_asked_for(store: Store) -> None:
+    store.write("a.bin", bytes(range(100)))
+    assert store.read_range("a.bin", 3, 6) == b"\x03\x04\x05"
+    assert store.read_ranges("a.bin", [(90, 92), (0, 1)]) == [b"\x5a\x5b", b"\x00"]
+
+
+def test_objects_are_listed_at_any_depth_with_their_size(store: Store) -> None:
+    for name in ("a/b/c d.bin", "a/b-c.bin", "z.bin"):
+        store.write(name, name.encode())
+    assert {item.path: item.bytes for item in store.objects()} == {
+        "a/b/c d.bin": 11,
+        "a/b-c.bin": 9,
+        "z.bin": 5,
+    }
+    assert [item.path for item in store.objects("a/b")] == ["a/b/c d.bin"]
+
+
+def test_a_folder_that_is_not_there_lists_as_empty(store: Store) -> None:
+    assert not list(store.objects("nothing"))
+    assert not store.folders("nothing")
+
+
+def test_folders_are_listed_by_name(store: Store) -> None:
+    for name in ("r/000002/a", "r/000001/a", "r/file"):
+        store.write(name, b"")
+    assert store.folders("r") == ["000001", "000002"]
+
+
+def test_the_fingerprint_changes_with_the_content(lake: Store, tmp_path: Path) -> None:
+    lake.write("a.bin", b"one")
+    os.utime(tmp_path / "a.bin", (1, 1))
+    before = lake.stat("a.bin")
+    lake.write("a.bin", b"two")
+    assert lake.stat("a.bin").fingerprint != before.fingerprint
+
+
+def test_the_listing_and_stat_agree_on_the_fingerprint(store: Store) -> None:
+    store.write("a/b.bin", b"content")
+    assert list(store.objects()) == [store.stat("a/b.bin")]
+
+
+def test_uploading_a_file_stores_its_content(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "local"
+    file.write_bytes(b"content")
+    assert store.upload("a/b.bin", file).sha256 == store.digest("a/b.bin")
+
+
+@pytest.mark.parametrize("path", ["../secret", "a/../../secret", "/etc/passwd"])
+def test_a_path_cannot_lead_out_of_the_store(store: Store, path: str) -> None:
+    with pytest.raises(ValueError, match="leads out"):
+        store.read(path)
+
+
+def test_a_root_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist; create it"):
+        Store((tmp_path / "nothing").as_uri())
+
+
+def test_an_unknown_kind_of_root_is_refused() -> None:
+    with pytest.raises(UserError, match="cannot open gopher://"):
+        Store("gopher://lake")
+
+
+def test_no_root_is_refused() -> None:
+    with pytest.raises(UserError, match="IMAGE_SEARCH_LAKE"):
+        Store("")
+
+
+def test_only_a_local_store_has_local_paths(store: Store) -> None:
+    assert (store.local_path("a") is None) == str(store).startswith("memory://")
