@@ -194,11 +194,9 @@ def releases_command(
 def report_command(run: Run, lake: Lake = "") -> None:
     """Show what a run found, made and rejected, and how long each stage took."""
     with one_line_errors():
-        from rich.console import Console
+        from tasks.tables import open_console, show_run
 
-        from tasks.tables import show_run
-
-        show_run(Console(), Store(lake or load_settings().lake), run)
+        show_run(open_console(), Store(lake or load_settings().lake), run)
 
 
 def _do(

@@ -29,7 +29,7 @@ def set_up_logging() -> None:
         format="%(asctime)s %(levelname)s %(message)s",
         force=True,
     )
-    for chatty in ("botocore", "aiobotocore", "fsspec", "s3fs"):
+    for chatty in ("aiobotocore", "botocore", "faiss", "fsspec", "s3fs"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -21,7 +21,7 @@ from tasks.lake.store import Store
 from tasks.landing import LandingReport, RejectedMember, read_landing
 from tasks.parallel import bounded_map
 from tasks.progress import track
-from tasks.run_plan import RunPlan, read_plan
+from tasks.run_plan import RunPlan, open_catalogue, read_plan
 
 _TRIES = 4
 
@@ -69,7 +69,7 @@ def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
 def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport:
     members = list(read_lines(lake, layout.shard_members(plan.run, shard), Image))
     loaded, rejected = [], []
-    for outcome in track(_load_all(plan, members, threads), len(members), "reading images"):
+    for outcome in track(_load_all(lake, plan, members, threads), len(members), "reading images"):
         if isinstance(outcome, RejectedMember):
             logger.warning("rejected %r: %s", outcome.name, outcome.reason)
             rejected.append(outcome)
@@ -98,9 +98,9 @@ def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport
 
 
 def _load_all(
-    plan: RunPlan, members: list[Image], threads: int
+    lake: Store, plan: RunPlan, members: list[Image], threads: int
 ) -> Iterator[_Loaded | RejectedMember]:
-    catalogue = Store(plan.catalogue)
+    catalogue = open_catalogue(lake, plan.catalogue)
     return bounded_map(lambda member: _load(catalogue, plan, member), members, threads)
 
 

@@ -33,7 +33,7 @@ def feature_engineering(lake: Store, run: str, shard: str) -> Summary:
                 preprocess_input(rgb, mode) for rgb in read_npy_batches(lake, source, _BATCH)
             )
             shape = npy_shape(lake, source)
-            tracked = track(batches, -(-shape[0] // _BATCH), "preprocessing batches")
+            tracked = track(batches, shape[0], "preprocessing images", len)
             write_npy(lake, target, shape, np.float32, tracked)
         summary["images"] = npy_shape(lake, target)[0]
     return summary

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from tasks.errors import UserError
 from tasks.lake.store import Store
 from tasks.search import Searcher
 from tasks.settings import Settings
-from tasks.tables import show_results
+from tasks.tables import open_console, show_results
 
 
 def ask_and_answer(
@@ -23,13 +21,12 @@ def ask_and_answer(
         allowed: folders that pictures may come from, besides those of the settings.
         picture: where to draw each answer; `result.png` in the current folder if None.
     """
-    console = Console()
+    console = open_console()
     searcher = Searcher(lake, settings)
     target = picture or Path("result.png")
     images = searcher.release.counts.images
     console.print(
         f"Release {searcher.release.version}, {images} images. CTRL-C or CTRL-D ends.",
-        highlight=False,
     )
     while True:
         try:
@@ -39,9 +36,9 @@ def ask_and_answer(
             answer = searcher.search(query, top_n, allowed)
             show_results(console, answer.query, answer.release, answer.results)
             target.write_bytes(answer.draw())
-            console.print(f"Picture: {target.absolute()}", highlight=False, soft_wrap=True)
+            console.print(f"Picture: {target.absolute()}", soft_wrap=True)
         except UserError as error:
-            console.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"error: {error}", markup=False, soft_wrap=True)
         except (EOFError, KeyboardInterrupt):
             console.print()
             return

@@ -16,7 +16,15 @@ from tasks.lake.store import Store, StoredObject
 from tasks.landing import read_landing
 from tasks.parallel import bounded_map
 from tasks.progress import track
-from tasks.run_plan import RunPlan, Shard, model_id, preprocessing_of, read_plan, shard_id
+from tasks.run_plan import (
+    RunPlan,
+    Shard,
+    model_id,
+    open_catalogue,
+    preprocessing_of,
+    read_plan,
+    shard_id,
+)
 from tasks.settings import LimitSettings, PipelineSettings, Settings
 
 _READERS = 8
@@ -64,7 +72,7 @@ def _make_plan(
 ) -> RunPlan:
     listed = time.time()
     base = Releases(lake).latest()
-    catalogue = Store(settings.catalogue or lake.uri(layout.MASTER))
+    catalogue = open_catalogue(lake, settings.catalogue)
     preprocessing = preprocessing_of(settings.pipeline)
     model = model_id(settings.pipeline, preprocessing)
     another_model = base is not None and base.model["id"] != model
@@ -92,7 +100,7 @@ def _make_plan(
     return RunPlan(
         run=run,
         base=base.version if base else None,
-        catalogue=str(catalogue),
+        catalogue=settings.catalogue,
         prefix=prefix,
         listed=listed,
         pipeline=settings.pipeline,

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -13,24 +13,44 @@ _SECONDS_BETWEEN_LINES = 10.0
 logger = logging.getLogger(__name__)
 
 
-def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
-    """Yields the items and shows how many of `total` are through.
+def track(
+    items: Iterable[Item], total: int, label: str, size: Callable[[Item], int] = lambda _: 1
+) -> Iterator[Item]:
+    """Yields the items and shows how much of `total` is through.
 
     Args:
-        items: what is worked on; each counts when the next is asked for.
-        total: how many there will be.
+        items: what is worked on; each is through when the next is asked for.
+        total: of the sizes of all items.
         label: what is being done, e.g. "reading images".
+        size: of an item, e.g. `len` for batches of images.
     """
     if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import track as rich_track
+        yield from _with_bar(items, total, label, size)
+    else:
+        yield from _with_lines(items, total, label, size)
 
-        yield from rich_track(items, label, total=total, console=Console(stderr=True))
-        return
+
+def _with_bar(
+    items: Iterable[Item], total: int, label: str, size: Callable[[Item], int]
+) -> Iterator[Item]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task(label, total=total)
+        for item in items:
+            yield item
+            progress.advance(bar, size(item))
+
+
+def _with_lines(
+    items: Iterable[Item], total: int, label: str, size: Callable[[Item], int]
+) -> Iterator[Item]:
     started = shown = time.monotonic()
     done = 0
-    for done, item in enumerate(items, start=1):
+    for item in items:
         yield item
+        done += size(item)
         now = time.monotonic()
         if now - shown >= _SECONDS_BETWEEN_LINES:
             shown = now

@@ -186,9 +186,7 @@ class _Publication:
         factory = self._plan.pipeline.index_factory
         index = build_index(
             lambda: track(
-                read_npy_batches(self._lake, path, _INDEX_BATCH),
-                -(-count // _INDEX_BATCH),
-                "indexing",
+                read_npy_batches(self._lake, path, _INDEX_BATCH), count, "indexing images", len
             ),
             (count, self._card.dimensions),
             factory,

@@ -3,12 +3,10 @@
 import json
 import sys
 
-from rich.console import Console
-
 from tasks.errors import UserError
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
-from tasks.tables import show_releases
+from tasks.tables import open_console, show_releases
 
 
 def list_releases(lake: Store, *, pin: int = 0, unpin: bool = False, as_json: bool = False) -> None:
@@ -39,4 +37,4 @@ def list_releases(lake: Store, *, pin: int = 0, unpin: bool = False, as_json: bo
     elif current is None:
         print(f"There is no release in {lake} yet; run image_reindex first.")
     else:
-        show_releases(Console(), releases.newest_first(), version, pinned is not None)
+        show_releases(open_console(), releases.newest_first(), version, pinned is not None)

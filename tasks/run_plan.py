@@ -30,7 +30,7 @@ class RunPlan(BaseModel):
     Attributes:
         run: id of the run.
         base: version of the release that the changes are against, None if there was none.
-        catalogue: URI of the folder of original images.
+        catalogue: URI of the folder of original images; empty for the lake's own.
         prefix: only names that start so were looked at; the others stay as the latest release has
             them.
         listed: when the catalogue was listed, in seconds since 1970.
@@ -76,6 +76,17 @@ def read_plan(lake: Store, run: str) -> RunPlan:
         raise UserError(
             f"run {run} has no plan ({lake.uri(path)}); run the task `plan` first"
         ) from error
+
+
+def open_catalogue(lake: Store, catalogue: str) -> Store:
+    """Opens the original images that a plan or a manifest names.
+
+    The lake's own are named by nothing, so that a lake which is moved or copied stays whole.
+
+    Raises:
+        UserError: the catalogue does not exist.
+    """
+    return Store(catalogue or lake.uri(layout.MASTER))
 
 
 def preprocessing_of(pipeline: PipelineSettings) -> Preprocessing:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
@@ -29,11 +28,14 @@ from tasks.lake.releases import Releases
 from tasks.lake.store import Store
 from tasks.model import ModelCard, open_vectorizer
 from tasks.query import read_query
+from tasks.run_plan import open_catalogue
 from tasks.settings import Settings
-from tasks.tables import show_results
+from tasks.tables import open_console, show_results
 from tasks.vectorizer.vectorizer import Vectorizer
 
 _THUMBNAIL = (256, 256)
+# More hits than this are in the data, not in the picture.
+_PICTURED = 50
 
 
 def search(
@@ -77,7 +79,7 @@ def search(
             "result_png": lake.uri(png_path),
         }
         lake.write_json(json_path, summary)
-    show_results(Console(stderr=True), answer.query, answer.release, answer.results)
+    show_results(open_console(stderr=True), answer.query, answer.release, answer.results)
     return summary
 
 
@@ -105,7 +107,7 @@ class Searcher:
             raise UserError(f"there is no release in {lake} yet; run image_reindex first")
         self.release: Manifest = release
         self._lake, self._settings = lake, settings
-        self._catalogue = Store(release.catalogue)
+        self._catalogue = open_catalogue(lake, release.catalogue)
         self._preprocessing = Preprocessing.model_validate(release.preprocessing)
         self._limits = DecodeLimits(**release.limits)
         self._vectorizer: Vectorizer | None = None
@@ -136,7 +138,7 @@ class Searcher:
             )
         if n < 1:
             raise UserError(f"top_n is {n}; ask for 1 or more images")
-        if query in self.engine:
+        if query in self.engine or not _is_place(query):
             found = self.engine.most_similar_to_name(query, n)
             return self._answer(query, self._read(query), found)
         allowed = (*allowed, *self._settings.query_prefixes, str(self._lake), str(self._catalogue))
@@ -151,20 +153,21 @@ class Searcher:
         if self._vectorizer is None:
             card = ModelCard.model_validate(self.release.model)
             self._vectorizer = open_vectorizer(self._lake, card, "onnx", self._settings)
-        return self._vectorizer.transform(
-            preprocess_input(rgb[np.newaxis], self._preprocessing.mode)
-        )[0]
+        batch = preprocess_input(rgb[np.newaxis], self._preprocessing.mode)
+        return np.asarray(self._vectorizer.transform(batch)[0])
 
     def _answer(self, query: str, data: bytes | None, found: list[tuple[float, str]]) -> Answer:
         results = [
             {"rank": rank, "name": name, "score": score, "uri": self._catalogue.uri(name)}
             for rank, (score, name) in enumerate(found, start=1)
         ]
-        return Answer(query, self.release.version, results, lambda: self._draw(data, found))
+        return Answer(query, self.release.version, results, lambda: self._draw(query, data, found))
 
-    def _draw(self, data: bytes | None, found: list[tuple[float, str]]) -> bytes:
-        pictures = [(self._thumbnail(self._read(name)), name, score) for score, name in found]
-        return encode_png(draw_results(self._thumbnail(data), pictures))
+    def _draw(self, query: str, data: bytes | None, found: list[tuple[float, str]]) -> bytes:
+        pictures = [
+            (self._thumbnail(self._read(name)), name, score) for score, name in found[:_PICTURED]
+        ]
+        return encode_png(draw_results(self._thumbnail(data), pictures, query))
 
     def _read(self, name: str) -> bytes | None:
         """Returns a catalogue image's file, or None if it is gone or has grown over the limit since."""
@@ -180,3 +183,8 @@ class Searcher:
             return None if data is None else decode_image(data, self._limits, _THUMBNAIL)
         except RejectedImage:
             return None
+
+
+def _is_place(query: str) -> bool:
+    """Tells whether a query is written as a URI or a path, or is a file though written as a name."""
+    return "://" in query or query.startswith(("/", "./", "../", "~")) or Path(query).exists()

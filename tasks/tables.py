@@ -11,12 +11,22 @@ from tasks.lake import layout
 from tasks.lake.manifest import Manifest
 from tasks.lake.store import Store
 
+_WIDTH_WITHOUT_TERMINAL = 120
 _STAGES = ("plan", "etl", "feature_engineering", "build_model", "vectorize", "publish", "prune")
+
+
+def open_console(*, stderr: bool = False) -> Console:
+    """Returns a console as wide as the terminal, or wide enough for the tables where there is none."""
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_WITHOUT_TERMINAL
+    return console
 
 
 def show_results(console: Console, query: str, release: int, results: list[dict[str, Any]]) -> None:
     """Prints the hits of a search, best first."""
-    table = Table(title=f"Most similar to {query} (release {release})", title_justify="left")
+    console.print(Text(f"Most similar to {query} (release {release})"), soft_wrap=True)
+    table = Table()
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
     table.add_column("name", overflow="fold")
@@ -30,7 +40,7 @@ def show_releases(
     console: Console, releases: Iterable[Manifest], current: int | None, pinned: bool
 ) -> None:
     """Prints the releases, and which of them search uses."""
-    table = Table(title="Releases", title_justify="left")
+    table = Table()
     for column in (
         "version",
         "made",
@@ -78,9 +88,7 @@ def show_run(console: Console, lake: Store, run: str) -> None:
         for key in ("added", "changed", "renamed", "removed", "unchanged")
         if key in plan
     )
-    console.print(
-        f"Run {run}: {plan.get('catalogue', 0)} files in the catalogue, {changes}", highlight=False
-    )
+    console.print(f"Run {run}: {plan.get('catalogue', 0)} files in the catalogue, {changes}")
     published = results.get("publish", [None])[0]
     if published is None:
         console.print(
@@ -94,7 +102,7 @@ def show_run(console: Console, lake: Store, run: str) -> None:
         )
         for rejection in published["rejections"]:
             console.print(Text(f"  rejected {rejection['name']}: {rejection['reason']}"))
-    table = Table(title="Seconds by stage", title_justify="left")
+    table = Table()
     for column in ("stage", "tasks", "images", "seconds", "images/s"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage in _STAGES:

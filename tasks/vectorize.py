@@ -40,7 +40,7 @@ def vectorize(lake: Store, run: str, shard: str, settings: Settings) -> Summary:
             vectors = (
                 vectorizer.transform(batch) for batch in read_npy_batches(lake, source, _BATCH)
             )
-            tracked = track(vectors, -(-images // _BATCH), "embedding batches")
+            tracked = track(vectors, images, "embedding images", len)
             write_npy(lake, target, (images, card.dimensions), np.float32, tracked)
         summary["images"] = npy_shape(lake, target)[0]
     return summary

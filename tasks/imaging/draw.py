@@ -39,7 +39,7 @@ _FONT = cv2.FontFace("sans")  # ships inside OpenCV; what it lacks is drawn as a
 
 
 def draw_results(
-    query_bgr: Image,
+    query_bgr: Image | None,
     results: Sequence[tuple[Image | None, str, float]],
     query_name: str = "",
     title: str = "Most similar images",
@@ -47,7 +47,7 @@ def draw_results(
     """Draws the outcome of a search as one picture.
 
     Args:
-        query_bgr: (h, w, 3) uint8, BGR.
+        query_bgr: (h, w, 3) uint8, BGR; None if it is gone.
         results: For each result, best first: picture ((h, w, 3) uint8, BGR; None if it is gone),
             name, score.
         query_name: Caption of the query.
@@ -89,12 +89,7 @@ def _put_result(
 ) -> None:
     """Draws one tile: the picture, a bar as long as the score, rank, score and name."""
     x, y = corner
-    if picture is None:
-        cv2.rectangle(canvas, (x, y, _TILE, _TILE), _MAT, cv2.FILLED)
-        _put_text(canvas, "no longer in", (x + 54, y + 95), _TILE, _QUIET)
-        _put_text(canvas, "the catalogue", (x + 49, y + 117), _TILE, _QUIET)
-    else:
-        _put_picture(canvas, picture, corner, _TILE)
+    _put_picture(canvas, picture, corner, _TILE)
     y += _TILE
     filled = round(_TILE * min(max(score, 0.0), 1.0))
     cv2.rectangle(canvas, (x, y, _TILE, _BAR), _TRACK, cv2.FILLED)
@@ -106,10 +101,15 @@ def _put_result(
     _put_text(canvas, name, (x, y + 50), _TILE, _QUIET)
 
 
-def _put_picture(canvas: Image, picture: Image, corner: Point, side: int) -> None:
+def _put_picture(canvas: Image, picture: Image | None, corner: Point, side: int) -> None:
     """Draws a picture as large as fits into a square, in its own aspect ratio, centred."""
     x, y = corner
     cv2.rectangle(canvas, (x, y, side, side), _MAT, cv2.FILLED)
+    if picture is None:
+        x, y = x + side // 2 - 52, y + side // 2
+        _put_text(canvas, "no longer in", (x + 5, y - 5), side, _QUIET)
+        _put_text(canvas, "the catalogue", (x, y + 17), side, _QUIET)
+        return
     scale = side / max(picture.shape[:2])
     height, width = (max(1, round(length * scale)) for length in picture.shape[:2])
     x += (side - width) // 2

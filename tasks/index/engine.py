@@ -30,7 +30,7 @@ class ImageSearchEngine:
         names: rows (N,) of strings, ascending by code point; row i names row i of `vectors`.
         vectorize: turns an image (h, w, 3) uint8, BGR, into its vector (d,). Not needed to search
             by vector or by name.
-        oversample: candidates that are scored exactly for each hit wanted.
+        oversample: candidates that are scored exactly at first for each hit wanted.
 
     Raises:
         UserError: index, vectors and names do not have the same number of rows.
@@ -54,6 +54,10 @@ class ImageSearchEngine:
         self._names = names
         self._vectorize = vectorize
         self._oversample = oversample
+
+    def __contains__(self, name: str) -> bool:
+        """Returns whether the catalogue has an image of this name."""
+        return self._find(name)[1]
 
     def most_similar(self, query: npt.NDArray[np.uint8], n: int = 5) -> list[tuple[float, str]]:
         """Returns the `n` images most similar to an image.
@@ -133,13 +137,18 @@ class ImageSearchEngine:
         return [(float(score), str(name)) for score, name in zip(scores, names, strict=True)]
 
     def _row_of(self, name: str) -> int:
-        row = bisect_left(range(len(self._names)), name, key=self._name_of)
-        if row < len(self._names) and self._name_of(row) == name:
+        row, is_there = self._find(name)
+        if is_there:
             return row
         near = np.arange(max(0, row - _NEIGHBOURS), min(len(self._names), row + _NEIGHBOURS))
         alike = difflib.get_close_matches(name, map(str, self._names.read_rows(near)))
         advice = f"did you mean {' or '.join(map(repr, alike))}?" if alike else "check the spelling"
         raise UserError(f"no image is named {name!r}; {advice}")
+
+    def _find(self, name: str) -> tuple[int, bool]:
+        """Returns the row where a name belongs by its order, and whether it is there."""
+        row = bisect_left(range(len(self._names)), name, key=self._name_of)
+        return row, row < len(self._names) and self._name_of(row) == name
 
     def _name_of(self, row: int) -> str:
         return str(self._names.read_rows(np.array([row]))[0])

@@ -104,7 +104,9 @@ def read_index(path: Path) -> faiss.Index:
         ) from error
 
 
-def propose(index: faiss.Index, unit_queries: npt.NDArray[Any], k: int) -> Ids:
+def propose(
+    index: faiss.Index, unit_queries: npt.NDArray[Any], k: int
+) -> tuple[Ids, npt.NDArray[np.float32]]:
     """Returns the rows that are probably most similar to each query, best first.
 
     Args:
@@ -113,7 +115,8 @@ def propose(index: faiss.Index, unit_queries: npt.NDArray[Any], k: int) -> Ids:
         k: proposals for each query.
 
     Returns:
-        Row numbers (n, k) int64; -1 where the index has no more to propose.
+        Row numbers (n, k) int64, -1 where the index has no more to propose, and the estimates of
+        their cosine similarities (n, k).
     """
-    ids: Ids = index.search(unit_queries, k)[1]
-    return ids
+    estimates, ids = index.search(unit_queries, k)
+    return ids, estimates

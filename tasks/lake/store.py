@@ -230,9 +230,11 @@ class Store:
         return self.read(path) == data
 
     def delete(self, path: str) -> None:
-        """Removes one object; one that is gone already is no error."""
+        """Removes one object, and the folders it leaves empty; one that is gone is no error."""
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm_file(self._full(path))
+        if self.is_local:
+            _remove_empty_folders(Path(self._full(path)).parent, Path(self.root))
 
     def folders(self, path: str) -> list[str]:
         """Returns the names of the folders right below `path`, in order."""
@@ -275,14 +277,31 @@ def _describe(path: str, entry: dict[str, Any]) -> StoredObject:
 
 @contextlib.contextmanager
 def _temporary_beside(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    target.parent.mkdir(parents=True, exist_ok=True)
     # The final name is left out: with it, a long name could pass the file system's limit.
     temporary = target.parent / f".{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
     try:
-        with temporary.open("wb") as file:
+        with _open_in_folder(temporary) as file:
             yield temporary, file
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _open_in_folder(path: Path) -> IO[bytes]:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return path.open("wb")
+        except FileNotFoundError:
+            if path.parent.is_dir():
+                raise
+            # Somebody removed the folder, as it was empty, before the file was in it.
+
+
+def _remove_empty_folders(folder: Path, root: Path) -> None:
+    with contextlib.suppress(OSError):  # the first that is not empty, or is gone, ends it
+        while folder != root:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def _flush_to_disk(file: IO[bytes]) -> None:

@@ -1,6 +1,7 @@
 import hashlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,25 @@ def test_deleting_what_is_gone_is_no_error(store: Store) -> None:
     store.delete("a.bin")
     store.delete("a.bin")
     assert not store.exists("a.bin")
+
+
+def test_deleting_the_last_object_of_a_folder_removes_the_folder(lake: Store) -> None:
+    lake.write("a/b/c.bin", b"")
+    lake.write("a/d.bin", b"")
+    lake.delete("a/b/c.bin")
+    assert lake.folders("a") == []
+    assert lake.folders("") == ["a"]
+
+
+def test_writing_and_deleting_in_one_folder_do_not_get_in_each_others_way(lake: Store) -> None:
+    def write_and_delete(name: str) -> None:
+        for _ in range(50):
+            lake.write(f"a/b/{name}", b"")
+            lake.delete(f"a/b/{name}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write_and_delete, "abcd"))
+    assert not list(lake.objects())
 
 
 def test_ranges_are_cut_out_in_the_order_asked_for(store: Store) -> None:

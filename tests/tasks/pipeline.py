@@ -1,0 +1,52 @@
+"""What the tests of the tasks share: small photographs, and a reindex in one process."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skimage
+from PIL import Image
+
+from tasks.build_model import build_model
+from tasks.contract import Summary
+from tasks.etl import etl
+from tasks.feature_engineering import feature_engineering
+from tasks.lake.store import Store
+from tasks.plan import plan
+from tasks.publish import publish
+from tasks.settings import Settings
+from tasks.vectorize import vectorize
+
+REPOSITORY = Path(__file__).parents[2]
+PHOTOS = Path(skimage.__file__).parent / "data"
+# Shared by all tests and the demo, so that the weights are fetched once.
+CACHE = REPOSITORY / "var" / "cache"
+
+
+def save_photo(path: Path, photo: str = "chelsea", view: int = 0) -> None:
+    """Saves a small view of a photograph; equal arguments give equal bytes."""
+    rng = np.random.default_rng(view)
+    image = Image.open(next(PHOTOS.glob(f"{photo}.*"))).convert("RGB")
+    left, top = (int(rng.integers(0, side // 3)) for side in image.size)
+    box = (left, top, left + image.width * 2 // 3, top + image.height * 2 // 3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.crop(box).resize((160, 120)).save(path, quality=90)
+
+
+def settings_for_tests(**overrides: Any) -> Settings:
+    """Returns settings that take nothing from the environment of whoever runs the tests."""
+    return Settings.model_validate({"cache": CACHE, **overrides})
+
+
+def reindex(lake: Store, run: str, settings: Settings | None = None, **options: Any) -> Summary:
+    """Runs plan, the shards, the model and publish, as the DAG does, and returns publish's summary."""
+    settings = settings or settings_for_tests()
+    planned = plan(lake, run, settings, **options)
+    if not planned["anything_to_do"]:
+        return planned
+    build_model(lake, run, settings)
+    for shard in planned["shards"]:
+        etl(lake, run, shard["shard"])
+        feature_engineering(lake, run, shard["shard"])
+        vectorize(lake, run, shard["shard"], settings)
+    return publish(lake, run)

@@ -1,0 +1,126 @@
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.errors import UserError
+from tasks.etl import etl
+from tasks.lake import layout
+from tasks.lake.store import Store
+from tasks.plan import plan
+from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
+
+
+def planned_shard(lake: Store, run: str = "r", **settings: Any) -> str:
+    (shard,) = plan(lake, run, settings_for_tests(**settings))["shards"]
+    return str(shard["shard"])
+
+
+def array(lake: Store, shard: str, name: str) -> np.ndarray:
+    path = lake.local_path(layout.landing(shard, name))
+    assert path
+    return np.asarray(np.load(path, allow_pickle=False))
+
+
+def rejections(lake: Store, shard: str) -> dict[str, str]:
+    report = lake.read_json(layout.landing(shard, layout.REJECTED))
+    return {member["name"]: member["reason"] for member in report["rejected"]}
+
+
+def test_images_become_arrays_whose_rows_belong_together(lake: Store, master: Path) -> None:
+    for view, name in enumerate(["b.jpg", "a/z.jpg", "ü 🦊.png"]):
+        save_photo(master / name, view=view)
+    shard = planned_shard(lake)
+    assert etl(lake, "r", shard)["images"] == 3
+    assert array(lake, shard, layout.NPY_IMAGE_NAMES).tolist() == ["a/z.jpg", "b.jpg", "ü 🦊.png"]
+    pixels = array(lake, shard, layout.NPY_RESIZED_RGB)
+    assert (pixels.shape, pixels.dtype) == ((3, 224, 224, 3), np.uint8)
+    digests = array(lake, shard, layout.NPY_IMAGE_DIGESTS)
+    assert digests[1] == hashlib.sha256((master / "b.jpg").read_bytes()).hexdigest()
+
+
+def test_the_arrays_hold_rgb(lake: Store, master: Path) -> None:
+    import cv2
+
+    red_in_bgr = np.full((50, 60, 3), (0, 0, 255), np.uint8)
+    cv2.imwrite(str(master / "red.png"), red_in_bgr)
+    shard = planned_shard(lake)
+    etl(lake, "r", shard)
+    assert (array(lake, shard, layout.NPY_RESIZED_RGB) == (255, 0, 0)).all()
+
+
+def test_bad_files_are_put_aside_with_their_reason_and_the_rest_goes_on(
+    lake: Store, master: Path
+) -> None:
+    save_photo(master / "good.jpg")
+    (master / "empty.jpg").write_bytes(b"")
+    (master / "text.jpg").write_text("this is no picture")
+    (master / "half.jpg").write_bytes((master / "good.jpg").read_bytes()[:2000])
+    (master / "huge.jpg").write_bytes(bytes(200_000))
+    shard = planned_shard(lake, limits={"max_bytes": 100_000})
+    assert etl(lake, "r", shard)["rejected"] == 4
+    reasons = rejections(lake, shard)
+    assert "empty" in reasons["empty.jpg"]
+    assert "supported" in reasons["text.jpg"]
+    assert "truncated" in reasons["half.jpg"]
+    assert reasons["huge.jpg"] == "200000 bytes are over the limit of 100000"
+    assert array(lake, shard, layout.NPY_IMAGE_NAMES).tolist() == ["good.jpg"]
+
+
+def test_a_shard_of_bad_files_alone_is_complete_and_empty(lake: Store, master: Path) -> None:
+    (master / "empty.jpg").write_bytes(b"")
+    shard = planned_shard(lake)
+    assert etl(lake, "r", shard)["images"] == 0
+    assert array(lake, shard, layout.NPY_RESIZED_RGB).shape == (0, 224, 224, 3)
+
+
+def test_a_complete_shard_is_not_done_again(lake: Store, master: Path) -> None:
+    save_photo(master / "a.jpg")
+    shard = planned_shard(lake)
+    assert not etl(lake, "r", shard)["already_complete"]
+    (master / "a.jpg").unlink()
+    summary = etl(lake, "r", shard)
+    assert (summary["already_complete"], summary["images"]) == (True, 1)
+
+
+def test_a_file_that_changes_under_the_run_is_left_out_and_taken_in_by_the_next(
+    lake: Store, master: Path
+) -> None:
+    save_photo(master / "a.jpg", "chelsea")
+    save_photo(master / "b.jpg", "coffee")
+    planned_shard(lake, "r1")
+    times = (master / "a.jpg").stat()
+    before = (master / "a.jpg").read_bytes()
+    save_photo(master / "a.jpg", "rocket")
+    assert reindex(lake, "r1")["images"] == 1
+    # Even if the very file that was planned comes back, it is indexed as what it is now.
+    (master / "a.jpg").write_bytes(before)
+    os.utime(master / "a.jpg", ns=(times.st_atime_ns, times.st_mtime_ns))
+    summary = reindex(lake, "r2")
+    assert (summary["images"], summary["added"]) == (2, 1)
+
+
+def test_a_file_that_goes_under_the_run_is_left_out(lake: Store, master: Path) -> None:
+    save_photo(master / "a.jpg")
+    save_photo(master / "b.jpg", view=1)
+    shard = planned_shard(lake)
+    (master / "b.jpg").unlink()
+    assert etl(lake, "r", shard)["images"] == 1
+    assert rejections(lake, shard) == {"b.jpg": "gone since the run began"}
+
+
+def test_the_original_images_are_not_touched(lake: Store, master: Path) -> None:
+    save_photo(master / "a.jpg")
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in master.rglob("*.jpg")}
+    etl(lake, "r", planned_shard(lake))
+    assert {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in master.rglob("*")
+    } == before
+
+
+def test_a_run_without_plan_is_an_error(lake: Store) -> None:
+    with pytest.raises(UserError, match="run the task `plan` first"):
+        etl(lake, "r", "0123")

@@ -1,0 +1,149 @@
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.lake.store import Store
+from tests.tasks.pipeline import CACHE, REPOSITORY, save_photo
+
+ENVIRONMENT = {**os.environ, "IMAGE_SEARCH_CACHE": str(CACHE)}
+
+
+def run(*arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tasks", *arguments],
+        cwd=REPOSITORY,
+        env=ENVIRONMENT,
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_a_task_prints_one_json_object_as_its_last_line(lake: Store, master: Path) -> None:
+    save_photo(master / "a.jpg")
+    done = run("plan", "--lake", str(lake), "--run", "r")
+    assert done.returncode == 0
+    assert json.loads(done.stdout.splitlines()[-1])["added"] == 1
+
+
+def test_a_whole_run_from_the_command_line(lake: Store, master: Path) -> None:
+    for view in range(3):
+        save_photo(master / f"cat_{view}.jpg", view=view)
+    common = ("--lake", str(lake), "--run", "r")
+    (shard,) = json.loads(run("plan", *common).stdout)["shards"]
+    for task in ("etl", "feature_engineering", "build_model", "vectorize"):
+        of_shard = () if task == "build_model" else ("--shard", shard["shard"])
+        assert run(task, *common, *of_shard).returncode == 0
+    assert json.loads(run("publish", *common).stdout)["images"] == 3
+    assert run("prune", *common).returncode == 0
+    answer = json.loads(run("search", *common, "--query", "cat_1.jpg", "--top-n", "2").stdout)
+    assert answer["results"][0]["name"] == "cat_1.jpg"
+    report = run("report", *common).stdout
+    assert "3 images indexed" in report
+    assert all(stage in report for stage in ("etl", "vectorize", "publish"))
+
+
+def test_a_failure_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    done = run("plan", "--lake", f"file://{tmp_path}/nothing", "--run", "r")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "does not exist; create it" in line
+
+
+def test_an_unexpected_failure_ends_with_one_line_after_its_traceback(
+    lake: Store, master: Path
+) -> None:
+    save_photo(master / "a.jpg")
+    run("plan", "--lake", str(lake), "--run", "r")
+    done = run("etl", "--lake", str(lake), "--run", "r", "--shard", "unknown")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: FileNotFoundError: ")
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    help_text = run("--help").stdout
+    for command in ("plan", "etl", "feature_engineering", "build_model", "vectorize", "publish"):
+        assert command in help_text
+
+
+@pytest.mark.parametrize("command", ["plan", "search", "releases"])
+def test_every_option_is_explained(command: str) -> None:
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert "--lake" in done.stdout
+
+
+def test_releases_are_listed_pinned_and_unpinned(indexed: Store) -> None:
+    lake = ("--lake", str(indexed))
+    assert "current" in run("releases", *lake).stdout
+    assert "pinned" in run("releases", *lake, "--pin", "1").stdout
+    listed = json.loads(run("releases", *lake, "--unpin", "--json").stdout)
+    assert (listed["current"], listed["pinned"]) == (1, None)
+    assert listed["releases"][0]["counts"]["images"] == 6
+    missing = run("releases", *lake, "--pin", "9")
+    assert missing.returncode == 1
+    assert "there is no release 9" in missing.stderr
+
+
+def test_a_lake_without_releases_says_so(lake: Store) -> None:
+    assert "no release" in run("releases", "--lake", str(lake)).stdout
+
+
+def test_interactive_search_answers_until_the_end_of_input(
+    indexed: Store, master: Path, tmp_path: Path
+) -> None:
+    picture = tmp_path / "result.png"
+    done = run(
+        "search",
+        "--lake",
+        str(indexed),
+        "--interactive",
+        "--top-n",
+        "2",
+        "--picture",
+        str(picture),
+        text=f"coffee_0.jpg\nnothing.jpg\n{master / 'coffee_1.jpg'}\n",
+    )
+    assert done.returncode == 0
+    assert done.stdout.count("Most similar to") == 2
+    assert "error: no image is named 'nothing.jpg'" in done.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_interactive_search_ends_at_control_c_on_a_terminal(indexed: Store, tmp_path: Path) -> None:
+    terminal, inside = pty.openpty()
+    command = [sys.executable, "-m", "tasks", "search", "--lake", str(indexed), "--interactive"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**ENVIRONMENT, "PYTHONPATH": str(REPOSITORY)},
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+        preexec_fn=_take_terminal,
+    ) as process:
+        os.close(inside)
+        shown = b""
+        while b"Query image" not in shown:
+            shown += os.read(terminal, 1024)
+        os.write(terminal, b"\x03")
+        assert process.wait(timeout=60) == 0
+    os.close(terminal)
+
+
+def _take_terminal() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -1,0 +1,159 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import UserError
+from tasks.lake import layout
+from tasks.lake.store import Store
+from tasks.plan import plan
+from tasks.run_plan import read_plan
+from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
+
+SETTINGS = settings_for_tests()
+
+
+def test_a_first_plan_takes_in_every_file(lake: Store, master: Path) -> None:
+    save_photo(master / "b.jpg")
+    save_photo(master / "a" / "deep" / "a.jpg", view=1)
+    summary = plan(lake, "r", SETTINGS)
+    assert (summary["catalogue"], summary["added"], summary["base"]) == (2, 2, None)
+    assert [shard["images"] for shard in summary["shards"]] == [2]
+    assert summary["anything_to_do"]
+
+
+def test_an_unchanged_catalogue_leaves_nothing_to_do(indexed: Store) -> None:
+    summary = plan(indexed, "r", SETTINGS)
+    assert not summary["anything_to_do"]
+    assert (summary["unchanged"], summary["shards"]) == (7, [])
+
+
+def test_changes_are_told_apart(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    save_photo(master / "coffee_0.jpg", "coffee", 8)
+    (master / "coffee_1.jpg").rename(master / "cup.jpg")
+    (master / "rocket" / "rocket_1.jpg").unlink()
+    summary = plan(indexed, "r", SETTINGS)
+    counts = {
+        name: summary[name] for name in ("added", "changed", "renamed", "removed", "unchanged")
+    }
+    assert counts == {"added": 1, "changed": 1, "renamed": 1, "removed": 1, "unchanged": 4}
+    assert [shard["images"] for shard in summary["shards"]] == [2]
+
+
+def test_a_touched_file_is_no_work(indexed: Store, master: Path) -> None:
+    (master / "coffee_0.jpg").touch()
+    assert not plan(indexed, "r", SETTINGS)["anything_to_do"]
+
+
+def test_a_copy_of_a_removed_size_with_other_content_is_not_taken_for_a_rename(
+    indexed: Store, master: Path
+) -> None:
+    old = master / "coffee_0.jpg"
+    data = bytearray(old.read_bytes())
+    data[-3] ^= 1
+    old.unlink()
+    (master / "other.jpg").write_bytes(data)
+    summary = plan(indexed, "r", SETTINGS)
+    assert (summary["renamed"], summary["added"], summary["removed"]) == (0, 1, 1)
+
+
+def test_the_shard_size_is_kept_and_every_image_is_in_one_shard(lake: Store, master: Path) -> None:
+    for view in range(7):
+        save_photo(master / f"{view}.jpg", view=view)
+    settings = settings_for_tests(pipeline={"shard_size": 3})
+    assert [shard["images"] for shard in plan(lake, "r", settings)["shards"]] == [3, 3, 1]
+
+
+def test_a_large_catalogue_gets_larger_shards_rather_than_too_many(
+    lake: Store, master: Path
+) -> None:
+    for view in range(7):
+        save_photo(master / f"{view}.jpg", view=view)
+    settings = settings_for_tests(pipeline={"shard_size": 1, "max_shards": 2})
+    assert [shard["images"] for shard in plan(lake, "r", settings)["shards"]] == [4, 3]
+
+
+def test_the_same_images_make_the_same_shards_in_another_run(lake: Store, master: Path) -> None:
+    save_photo(master / "a.jpg")
+    assert plan(lake, "r1", SETTINGS)["shards"] == plan(lake, "r2", SETTINGS)["shards"]
+
+
+def test_a_full_rebuild_shares_no_shard_with_what_the_lake_has(indexed: Store) -> None:
+    known = set(indexed.folders(layout.LANDING))
+    summary = plan(indexed, "r", SETTINGS, full_rebuild=True)
+    assert sum(shard["images"] for shard in summary["shards"]) == 7
+    assert not known & {shard["shard"] for shard in summary["shards"]}
+
+
+def test_a_run_that_has_its_plan_keeps_it(lake: Store, master: Path) -> None:
+    save_photo(master / "a.jpg")
+    before = plan(lake, "r", SETTINGS)
+    save_photo(master / "b.jpg", view=1)
+    after = plan(lake, "r", settings_for_tests(pipeline={"shard_size": 1}))
+    assert after["shards"] == before["shards"]
+    assert read_plan(lake, "r").pipeline.shard_size == SETTINGS.pipeline.shard_size
+
+
+def test_a_prefix_leaves_the_rest_of_the_catalogue_alone(indexed: Store, master: Path) -> None:
+    save_photo(master / "cats" / "new.jpg", "chelsea", 5)
+    save_photo(master / "elsewhere.jpg", "chelsea", 6)
+    shutil.rmtree(master / "rocket")
+    summary = plan(indexed, "r", SETTINGS, prefix="/cats")
+    assert (summary["catalogue"], summary["added"], summary["removed"]) == (3, 1, 0)
+
+
+def test_a_prefix_is_a_folder_not_the_beginning_of_a_name(indexed: Store, master: Path) -> None:
+    save_photo(master / "cats-not.jpg", view=9)
+    assert not plan(indexed, "r", SETTINGS, prefix="cats")["anything_to_do"]
+
+
+def test_another_model_means_all_images_again(indexed: Store) -> None:
+    settings = settings_for_tests(pipeline={"backbone": "ResNet101"})
+    summary = plan(indexed, "r", settings)
+    assert sum(shard["images"] for shard in summary["shards"]) == 7
+    assert (summary["added"], summary["unchanged"]) == (0, 7)
+
+
+def test_another_model_with_a_prefix_is_refused(indexed: Store) -> None:
+    settings = settings_for_tests(pipeline={"backbone": "ResNet101"})
+    with pytest.raises(UserError, match="reindex the whole catalogue first"):
+        plan(indexed, "r", settings, prefix="cats")
+
+
+def test_raised_limits_give_rejected_images_another_chance(lake: Store, master: Path) -> None:
+    save_photo(master / "a.jpg")
+    save_photo(master / "large.jpg", view=1)
+    size = (master / "large.jpg").stat().st_size
+    (master / "large.jpg").write_bytes((master / "large.jpg").read_bytes() + bytes(size))
+    assert (
+        reindex(lake, "r1", settings_for_tests(limits={"max_bytes": 2 * size - 1}))["rejected"] == 1
+    )
+    assert reindex(lake, "r2", settings_for_tests(limits={"max_bytes": 2 * size}))["rejected"] == 0
+
+
+def test_an_empty_catalogue_is_an_error_that_says_what_to_do(lake: Store) -> None:
+    with pytest.raises(UserError, match="no image under .*master; put images there"):
+        plan(lake, "r", SETTINGS)
+    assert not lake.exists(layout.plan("r"))
+
+
+def test_an_emptied_catalogue_is_an_error_and_the_release_stands(
+    indexed: Store, master: Path
+) -> None:
+    shutil.rmtree(master)
+    master.mkdir()
+    with pytest.raises(UserError, match="no image under"):
+        plan(indexed, "r", SETTINGS)
+
+
+def test_a_missing_catalogue_is_an_error(lake: Store, tmp_path: Path) -> None:
+    settings = settings_for_tests(catalogue=(tmp_path / "nowhere").as_uri())
+    with pytest.raises(UserError, match="nowhere does not exist"):
+        plan(lake, "r", settings)
+
+
+def test_the_catalogue_may_lie_outside_the_lake(lake: Store, tmp_path: Path) -> None:
+    save_photo(tmp_path / "bucket" / "a.jpg")
+    settings = settings_for_tests(catalogue=(tmp_path / "bucket").as_uri())
+    assert plan(lake, "r", settings)["catalogue"] == 1

@@ -1,0 +1,113 @@
+from pathlib import Path
+
+from tasks.lake import layout
+from tasks.lake.releases import Releases
+from tasks.lake.store import Store
+from tasks.contract import file_result
+from tasks.plan import plan
+from tasks.prune import prune
+from tasks.search import search
+from tasks.settings import RetentionSettings
+from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
+
+NOTHING_STAYS = RetentionSettings(
+    releases=1, feature_store_days=0, landing_days=0, runs_days=0, abandoned_days=0
+)
+SETTINGS = settings_for_tests()
+
+
+def everything(lake: Store) -> set[str]:
+    return {item.path for item in lake.objects()}
+
+
+def publish_another(lake: Store, master: Path, view: int) -> None:
+    save_photo(master / f"another_{view}.jpg", "coffee", view)
+    run = f"run-{view}"
+    file_result(lake, run, "publish", None, reindex(lake, run))
+
+
+def test_the_features_of_published_shards_go_first(indexed: Store) -> None:
+    file_result(indexed, "first", "publish", None, {})
+    before = everything(indexed)
+    summary = prune(indexed, RetentionSettings())
+    (gone,) = before - everything(indexed)
+    assert gone.startswith("feature_store/")
+    assert summary["objects"] == 1
+    assert summary["bytes"] > 6 * 224 * 224 * 3 * 4
+
+
+def test_a_dry_run_removes_nothing_and_says_what_would_go(indexed: Store) -> None:
+    file_result(indexed, "first", "publish", None, {})
+    before = everything(indexed)
+    assert prune(indexed, RetentionSettings(), dry_run=True)["objects"] == 1
+    assert everything(indexed) == before
+
+
+def test_the_last_releases_stay_and_search_goes_on(indexed: Store, master: Path) -> None:
+    for view in (10, 11, 12):
+        publish_another(indexed, master, view)
+    prune(indexed, RetentionSettings(releases=2))
+    assert [release.version for release in Releases(indexed).newest_first()] == [4, 3]
+    assert search(indexed, "s", "another_12.jpg", 1, SETTINGS)["release"] == 4
+
+
+def test_a_pinned_release_stays(indexed: Store, master: Path) -> None:
+    Releases(indexed).pin(1)
+    publish_another(indexed, master, 10)
+    prune(indexed, NOTHING_STAYS)
+    assert [release.version for release in Releases(indexed).newest_first()] == [2, 1]
+    assert search(indexed, "s", str(master / "coffee_0.jpg"), 1, SETTINGS)["release"] == 1
+
+
+def test_with_no_retention_the_release_and_its_model_are_all_that_stays(
+    indexed: Store, master: Path
+) -> None:
+    publish_another(indexed, master, 10)
+    prune(indexed, NOTHING_STAYS)
+    left = {path.split("/")[0] for path in everything(indexed)}
+    assert left == {"master", "model", "releases", "weights"}
+    assert search(indexed, "s", str(master / "coffee_0.jpg"), 1, SETTINGS)["results"]
+
+
+def test_the_original_images_always_stay(indexed: Store, master: Path) -> None:
+    before = sorted(master.rglob("*"))
+    prune(indexed, NOTHING_STAYS)
+    assert sorted(master.rglob("*")) == before
+
+
+def test_what_an_unfinished_run_needs_stays(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 9)
+    planned = plan(indexed, "unfinished", SETTINGS)
+    publish_another(indexed, master, 10)
+    publish_another(indexed, master, 11)
+    prune(indexed, NOTHING_STAYS.model_copy(update={"abandoned_days": 1}))
+    assert indexed.exists(layout.plan("unfinished"))
+    assert [release.version for release in Releases(indexed).newest_first()] == [3, 1]
+    assert planned["base"] == 1
+
+
+def test_a_run_given_up_long_ago_is_not_waited_for(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 9)
+    plan(indexed, "unfinished", SETTINGS)
+    prune(indexed, NOTHING_STAYS)
+    assert not indexed.exists(layout.plan("unfinished"))
+
+
+def test_a_release_in_the_making_stays(indexed: Store) -> None:
+    version = Releases(indexed).claim("somebody")
+    indexed.write(layout.release(version, layout.IMAGE_INDEX), b"half")
+    prune(indexed, NOTHING_STAYS)
+    assert indexed.exists(layout.release(version, layout.IMAGE_INDEX))
+
+
+def test_an_abandoned_release_goes_once_a_later_one_stands(indexed: Store, master: Path) -> None:
+    version = Releases(indexed).claim("died")
+    publish_another(indexed, master, 10)
+    prune(indexed, RetentionSettings())
+    assert version not in Releases(indexed).numbers()
+
+
+def test_pruning_twice_removes_nothing_more(indexed: Store, master: Path) -> None:
+    publish_another(indexed, master, 10)
+    prune(indexed, NOTHING_STAYS)
+    assert prune(indexed, NOTHING_STAYS)["objects"] == 0

@@ -1,0 +1,209 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.errors import UserError
+from tasks.etl import etl
+from tasks.feature_engineering import feature_engineering
+from tasks.lake import layout
+from tasks.lake.manifest import Manifest
+from tasks.lake.releases import Releases
+from tasks.lake.store import Store
+from tasks.plan import plan
+from tasks.publish import publish
+from tasks.vectorize import vectorize
+from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
+
+SETTINGS = settings_for_tests()
+
+
+def latest(lake: Store) -> Manifest:
+    release = Releases(lake).latest()
+    assert release
+    return release
+
+
+def array(lake: Store, name: str) -> np.ndarray:
+    path = lake.local_path(latest(lake).artifacts[name].path)
+    assert path
+    return np.asarray(np.load(path, allow_pickle=False))
+
+
+def names(lake: Store) -> list[str]:
+    return [str(name) for name in array(lake, layout.NPY_IMAGE_NAMES)]
+
+
+def work_on_shards(lake: Store, run: str) -> None:
+    for shard in plan(lake, run, SETTINGS)["shards"]:
+        etl(lake, run, shard["shard"])
+        feature_engineering(lake, run, shard["shard"])
+        vectorize(lake, run, shard["shard"], SETTINGS)
+
+
+def rebuilt(lake: Store) -> tuple[list[str], np.ndarray]:
+    """Indexes the catalogue of a lake from nothing, in another lake beside it."""
+    root = lake.local_path("")
+    assert root
+    other = root.parent / "rebuilt"
+    (other / "model").parent.mkdir()
+    (other / "model").symlink_to(root / "model")
+    (other / "master").symlink_to(root / "master")
+    fresh = Store(other.as_uri())
+    reindex(fresh, "fresh")
+    return names(fresh), array(fresh, layout.NPY_IMAGE_VECTORS)
+
+
+def test_a_release_holds_the_usable_images_by_name(indexed: Store) -> None:
+    assert names(indexed) == [
+        "cats/chelsea_0.jpg",
+        "cats/chelsea_1.png",
+        "coffee_0.jpg",
+        "coffee_1.jpg",
+        "rocket/rocket_0.jpg",
+        "rocket/rocket_1.jpg",
+    ]
+    vectors = array(indexed, layout.NPY_IMAGE_VECTORS)
+    assert (vectors.shape, vectors.dtype) == ((6, 2048), np.float32)
+    # What the model returned: not normalized.
+    assert (np.linalg.norm(vectors, axis=1) > 2).all()
+
+
+def test_the_manifest_names_every_artifact_with_size_and_digest(indexed: Store) -> None:
+    for artifact in latest(indexed).artifacts.values():
+        assert indexed.stat(artifact.path).bytes == artifact.bytes
+        assert indexed.digest(artifact.path) == artifact.sha256
+
+
+def test_the_manifest_tells_what_was_rejected_and_why(indexed: Store) -> None:
+    (rejection,) = latest(indexed).rejections
+    assert rejection.name == "broken.jpg"
+    assert rejection.reason
+
+
+def test_an_incremental_release_equals_a_full_rebuild(indexed: Store, master: Path) -> None:
+    save_photo(master / "a_new.jpg", "coffee", 7)
+    save_photo(master / "coffee_0.jpg", "coffee", 8)
+    save_photo(master / "broken.jpg", "rocket", 9)
+    (master / "coffee_1.jpg").rename(master / "z_moved.jpg")
+    (master / "rocket" / "rocket_1.jpg").unlink()
+    summary = reindex(indexed, "second")
+    assert (summary["version"], summary["images"], summary["rejected"]) == (2, 7, 0)
+    full_names, full_vectors = rebuilt(indexed)
+    assert names(indexed) == full_names
+    np.testing.assert_allclose(array(indexed, layout.NPY_IMAGE_VECTORS), full_vectors, atol=1e-4)
+
+
+def test_only_what_changed_is_embedded(indexed: Store, master: Path) -> None:
+    save_photo(master / "a_new.jpg", "coffee", 7)
+    (master / "coffee_1.jpg").rename(master / "z_moved.jpg")
+    before = set(indexed.folders(layout.LANDING))
+    reindex(indexed, "second")
+    (shard,) = set(indexed.folders(layout.LANDING)) - before
+    assert indexed.read_json(layout.landing(shard, layout.REJECTED))["images"] == 1
+
+
+def test_a_run_that_only_removes_publishes(indexed: Store, master: Path) -> None:
+    (master / "coffee_1.jpg").unlink()
+    summary = reindex(indexed, "second")
+    assert (summary["version"], summary["images"], summary["removed"]) == (2, 5, 1)
+    assert "coffee_1.jpg" not in names(indexed)
+
+
+def test_a_prefix_changes_only_its_folder(indexed: Store, master: Path) -> None:
+    save_photo(master / "cats" / "new.jpg", "chelsea", 7)
+    save_photo(master / "outside.jpg", "coffee", 7)
+    (master / "cats" / "chelsea_0.jpg").unlink()
+    (master / "coffee_0.jpg").unlink()
+    reindex(indexed, "second", prefix="cats")
+    assert names(indexed) == [
+        "cats/chelsea_1.png",
+        "cats/new.jpg",
+        "coffee_0.jpg",
+        "coffee_1.jpg",
+        "rocket/rocket_0.jpg",
+        "rocket/rocket_1.jpg",
+    ]
+    # The next look at everything catches up with the rest.
+    summary = reindex(indexed, "third")
+    assert (summary["added"], summary["removed"]) == (1, 1)
+
+
+def test_publishing_twice_is_publishing_once(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    first = reindex(indexed, "second")
+    again = publish(indexed, "second")
+    assert (again["version"], again["already_complete"]) == (first["version"], True)
+    assert latest(indexed).version == 2
+
+
+def test_of_two_runs_that_publish_the_same_change_the_second_finds_nothing_left_to_do(
+    indexed: Store, master: Path
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    work_on_shards(indexed, "a")
+    work_on_shards(indexed, "b")
+    assert publish(indexed, "b")["version"] == 2
+    assert publish(indexed, "a")["version"] == 2
+
+
+def test_a_later_look_at_the_catalogue_follows_an_earlier_one(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    work_on_shards(indexed, "earlier")
+    (master / "coffee_0.jpg").unlink()
+    work_on_shards(indexed, "later")
+    assert publish(indexed, "earlier")["version"] == 2
+    assert publish(indexed, "later")["version"] == 3
+    assert "coffee_0.jpg" not in names(indexed)
+    assert "new.jpg" in names(indexed)
+
+
+def test_an_earlier_look_does_not_undo_a_later_one(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    work_on_shards(indexed, "earlier")
+    (master / "coffee_0.jpg").unlink()
+    work_on_shards(indexed, "later")
+    assert publish(indexed, "later")["version"] == 2
+    assert publish(indexed, "earlier")["version"] == 2
+    assert "coffee_0.jpg" not in names(indexed)
+
+
+def test_two_runs_that_looked_at_different_folders_both_count(indexed: Store, master: Path) -> None:
+    save_photo(master / "cats" / "new.jpg", "chelsea", 7)
+    save_photo(master / "rocket" / "new.jpg", "rocket", 7)
+    for folder in ("cats", "rocket"):
+        for shard in plan(indexed, folder, SETTINGS, prefix=folder)["shards"]:
+            etl(indexed, folder, shard["shard"])
+            feature_engineering(indexed, folder, shard["shard"])
+            vectorize(indexed, folder, shard["shard"], SETTINGS)
+    publish(indexed, "rocket")
+    publish(indexed, "cats")
+    assert {"cats/new.jpg", "rocket/new.jpg"} < set(names(indexed))
+
+
+def test_an_incomplete_shard_is_not_published(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    (shard,) = plan(indexed, "second", SETTINGS)["shards"]
+    etl(indexed, "second", shard["shard"])
+    with pytest.raises(UserError, match=f"shard {shard['shard']} is not complete"):
+        publish(indexed, "second")
+    assert latest(indexed).version == 1
+
+
+def test_a_catalogue_without_one_usable_image_is_not_published(lake: Store, master: Path) -> None:
+    (master / "broken.jpg").write_bytes(b"rubbish")
+    with pytest.raises(UserError, match=r"no image of the catalogue can be used \(broken\.jpg: "):
+        reindex(lake, "r")
+    assert Releases(lake).latest() is None
+
+
+def test_vectors_that_are_not_finite_are_not_published(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    work_on_shards(indexed, "second")
+    (shard,) = plan(indexed, "second", SETTINGS)["shards"]
+    vectors = indexed.local_path(layout.shard_vectors(latest(indexed).model["id"], shard["shard"]))
+    assert vectors
+    np.save(vectors, np.full((1, 2048), np.nan, np.float32))
+    with pytest.raises(UserError, match="not finite"):
+        publish(indexed, "second")
+    assert latest(indexed).version == 1

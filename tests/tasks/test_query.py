@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import UserError
+from tasks.query import read_query
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "allowed").mkdir()
+    (tmp_path / "allowed" / "a b%20ü.jpg").write_bytes(b"picture")
+    (tmp_path / "allowed-not").mkdir()
+    (tmp_path / "allowed-not" / "a.jpg").write_bytes(b"secret")
+    return tmp_path
+
+
+def test_a_file_is_read_by_path_and_by_uri(folder: Path) -> None:
+    path = folder / "allowed" / "a b%20ü.jpg"
+    for uri in (str(path), f"file://{path}"):
+        assert read_query(uri, (str(folder / "allowed"),), 100) == b"picture"
+
+
+def test_nothing_is_read_where_nothing_is_allowed(folder: Path) -> None:
+    with pytest.raises(UserError, match="is not under"):
+        read_query(str(folder / "allowed" / "a b%20ü.jpg"), (), 100)
+
+
+@pytest.mark.parametrize(
+    "escape", ["allowed-not/a.jpg", "allowed/../allowed-not/a.jpg", "allowed/link.jpg"]
+)
+def test_no_way_leads_out_of_the_allowed_folder(folder: Path, escape: str) -> None:
+    (folder / "allowed" / "link.jpg").symlink_to(folder / "allowed-not" / "a.jpg")
+    with pytest.raises(UserError, match="is not under"):
+        read_query(f"file://{folder}/{escape}", (str(folder / "allowed"),), 100)
+
+
+def test_another_kind_of_store_is_not_allowed_by_a_folder(folder: Path) -> None:
+    with pytest.raises(UserError, match="is not under"):
+        read_query(f"memory://{folder}/allowed/a.jpg", (str(folder / "allowed"),), 100)
+
+
+@pytest.mark.parametrize("uri", ["simplecache::file:///etc/passwd", "zip://a::file:///b.zip"])
+def test_file_systems_are_not_chained(uri: str) -> None:
+    with pytest.raises(UserError, match="chains file systems"):
+        read_query(uri, ("/",), 100)
+
+
+def test_an_unknown_scheme_is_an_error(folder: Path) -> None:
+    with pytest.raises(UserError, match="cannot read gopher://x"):
+        read_query("gopher://x", (str(folder),), 100)
+
+
+def test_a_folder_is_an_error(folder: Path) -> None:
+    with pytest.raises(UserError, match="cannot read"):
+        read_query(str(folder / "allowed"), (str(folder),), 100)
+
+
+def test_no_more_is_read_than_the_limit(folder: Path) -> None:
+    uri = str(folder / "allowed" / "a b%20ü.jpg")
+    assert read_query(uri, (str(folder),), 7) == b"picture"
+    with pytest.raises(UserError, match="larger than 6 bytes"):
+        read_query(uri, (str(folder),), 6)

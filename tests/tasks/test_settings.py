@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import UserError
+from tasks.settings import DEFAULT_CONFIG, load_settings
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "settings.toml"
+    monkeypatch.setenv("IMAGE_SEARCH_CONFIG", str(path))
+    return path
+
+
+def test_the_settings_of_the_repository_are_the_documented_defaults() -> None:
+    assert DEFAULT_CONFIG.is_file()
+    settings = load_settings()
+    assert (settings.pipeline.backbone, settings.pipeline.runtime) == ("ResNet50", "onnx")
+    # What the file says is what the code falls back to.
+    assert settings.pipeline == type(settings.pipeline)()
+    assert settings.limits == type(settings.limits)()
+    assert settings.retention == type(settings.retention)()
+
+
+def test_the_environment_wins_over_the_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text('lake = "file:///a"\n[pipeline]\nshard_size = 7\n')
+    monkeypatch.setenv("IMAGE_SEARCH_LAKE", "file:///b")
+    monkeypatch.setenv("IMAGE_SEARCH_RETENTION__RELEASES", "9")
+    settings = load_settings()
+    assert settings.lake == "file:///b"
+    assert (settings.pipeline.shard_size, settings.retention.releases) == (7, 9)
+
+
+def test_a_list_is_given_in_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGE_SEARCH_QUERY_PREFIXES", '["/a", "s3://b"]')
+    assert load_settings().query_prefixes == ("/a", "s3://b")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[pipeline]\nshard_sise = 7", "pipeline.shard_sise"),
+        ("[pipeline]\nshard_size = 0", "pipeline.shard_size"),
+        ('[pipeline]\nruntime = "torch"', "pipeline.runtime"),
+        ("lake = ", "not valid TOML"),
+    ],
+)
+def test_a_wrong_setting_is_named(config: Path, text: str, complaint: str) -> None:
+    config.write_text(text)
+    with pytest.raises(UserError, match=complaint):
+        load_settings()
+
+
+def test_a_config_that_does_not_exist_is_an_error(config: Path) -> None:
+    with pytest.raises(UserError, match=r"settings\.toml, which does not exist"):
+        load_settings()
+
+
+def test_the_section_of_airflow_is_left_to_airflow(config: Path) -> None:
+    config.write_text('[airflow]\nanything = "goes"\n')
+    load_settings()
