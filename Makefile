@@ -1,2 +1,124 @@
-lock:
-	uv pip compile -q pyproject.toml --group tasks --universal --generate-hashes -p 3.11 -o requirements/tasks.txt
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# What you may want to set: make up PORT=9090, make search QUERY=cat.jpg N=10, make demo LAKE=file:///data/lake
+LAKE ?= $(or $(IMAGE_SEARCH_LAKE),file://$(CURDIR)/var/demo/lake)
+PORT ?= 8080
+QUERY ?=
+N ?= 5
+# Python that both environments are made with; uv finds it, or fetches it where it may.
+PYTHON ?= >=3.11,<3.13
+
+export IMAGE_SEARCH_LAKE := $(LAKE)
+export IMAGE_SEARCH_CACHE ?= $(CURDIR)/var/cache
+
+UV := $(or $(shell command -v uv),.venv/uv/bin/uv)
+TASKS := .venv/tasks/bin
+AIRFLOW := .venv/airflow/bin
+
+# Airflow's own settings. Runs in the terminal have a database of their own: a scheduler would take them over.
+AIRFLOW_ENV = set -a; . ./config/airflow.env; set +a; \
+	export PATH="$(CURDIR)/$(AIRFLOW):$$PATH" \
+	AIRFLOW__CORE__DAGS_FOLDER="$(CURDIR)/dags" AIRFLOW__CORE__PLUGINS_FOLDER="$(CURDIR)/plugins"
+RUN_DAG = $(AIRFLOW_ENV); export AIRFLOW_HOME="$(CURDIR)/var/airflow-terminal" IMAGE_SEARCH_AIRFLOW__RETRIES=0; \
+	mkdir -p var/log; airflow db migrate >var/log/database.log 2>&1 || { cat var/log/database.log; exit 1; }; \
+	python scripts/run_dag.py
+
+.PHONY: help
+help:  ## Show this list
+	@echo "Usage: make TARGET [NAME=value …]"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+# ---------------------------------------------------------------------------------------------- set-up
+
+.PHONY: install
+install: .venv/tasks/.installed .venv/airflow/.installed  ## Make both environments from the locked requirements
+
+.venv/uv/bin/uv:
+	@echo "Installing uv into .venv/uv"
+	@python3 -m venv .venv/uv
+	@.venv/uv/bin/pip install --quiet --disable-pip-version-check "uv>=0.9"
+
+.venv/%/.installed: requirements/%.txt | $(UV)
+	@echo "Installing .venv/$*"
+	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" .venv/$*
+	@$(UV) pip sync --python .venv/$* --require-hashes requirements/$*.txt
+	@touch $@
+
+.venv/%/.installed-dev: requirements/%-dev.txt .venv/%/.installed
+	@echo "Installing the tools for tests and lint into .venv/$*"
+	@$(UV) pip sync --quiet --python .venv/$* --require-hashes requirements/$*-dev.txt
+	@touch $@
+
+.PHONY: lock
+lock: | $(UV)  ## Pin the newest allowed versions into requirements/
+	for group in tasks airflow; do \
+		$(UV) pip compile --quiet --upgrade pyproject.toml --group $$group --universal --generate-hashes \
+			--python-version 3.11 --no-emit-index-url --no-emit-find-links --output-file requirements/$$group.txt; \
+		$(UV) pip compile --quiet pyproject.toml --group $$group --group dev --universal --generate-hashes \
+			--python-version 3.11 --no-emit-index-url --no-emit-find-links \
+			--constraints requirements/$$group.txt --output-file requirements/$$group-dev.txt; \
+	done
+
+# ------------------------------------------------------------------------------------------------- use
+
+.PHONY: demo
+demo: install  ## Index a sample of real photographs with Airflow, search it, draw the answer
+	@$(TASKS)/python -m demo.catalogue --lake "$(LAKE)"
+	@echo "Airflow runs image_reindex (all that Airflow says is in var/log/reindex.log)"
+	@run=$$($(RUN_DAG) image_reindex --log var/log/reindex.log); $(TASKS)/python -m tasks report --run "$$run"
+	@echo "Airflow runs image_search (var/log/search.log)"
+	@run=$$($(RUN_DAG) image_search --log var/log/search.log \
+		--conf '{"query_image": "$(LAKE)/queries/motorcycle.jpg", "top_n": $(N)}'); \
+		$(TASKS)/python -m tasks report --run "$$run" --picture var/demo/result.png
+	@echo "The answer as a picture: var/demo/result.png"
+
+.PHONY: up
+up: install  ## Start Airflow with its web page; PORT=8080
+	@$(AIRFLOW_ENV); AIRFLOW_HOME="$(CURDIR)/var/airflow" scripts/up.sh $(PORT)
+
+.PHONY: reindex
+reindex: install  ## Bring the index up to date with the catalogue, here and now
+	@run=$$($(RUN_DAG) image_reindex --log var/log/reindex.log); $(TASKS)/python -m tasks report --run "$$run"
+
+.PHONY: search
+search: install  ## Search: QUERY=path, URI or name of an image of the catalogue; N=5
+	@$(TASKS)/python -m tasks search --query "$$QUERY" --top-n "$$N" --allow / --picture var/search/result.png >/dev/null
+	@echo "The answer as a picture: var/search/result.png"
+search: export QUERY := $(value QUERY)
+search: export N := $(value N)
+
+.PHONY: interactive
+interactive: install  ## Search again and again: loads once, then asks
+	@$(TASKS)/python -m tasks search --interactive --top-n $(N)
+
+.PHONY: releases
+releases: install  ## List the releases of the index
+	@$(TASKS)/python -m tasks releases
+
+# --------------------------------------------------------------------------------------------- develop
+
+.PHONY: test
+test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Run all tests
+	$(TASKS)/python -m pytest tests/tasks tests/demo tests/end_to_end
+	$(AIRFLOW)/python -m pytest tests/dags tests/plugins
+
+.PHONY: lint
+lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Check style, types and the layers
+	$(TASKS)/ruff check
+	$(TASKS)/ruff format --check
+	$(TASKS)/mypy tasks demo scripts
+	$(AIRFLOW)/mypy plugins dags
+	$(TASKS)/pylint tasks demo scripts tests/tasks tests/demo tests/end_to_end
+	PYTHONPATH=plugins:. $(AIRFLOW)/pylint plugins dags tests/dags tests/plugins
+	$(TASKS)/lint-imports
+
+.PHONY: format
+format: .venv/tasks/.installed-dev  ## Put the code into its standard form
+	$(TASKS)/ruff check --fix
+	$(TASKS)/ruff format
+
+.PHONY: clean
+clean:  ## Remove the environments and everything under var/, the demo lake too
+	rm -rf .venv var

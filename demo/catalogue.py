@@ -1,7 +1,7 @@
 """A sample catalogue: overlapping views of the photographs that scikit-image carries.
 
-`python -m demo.catalogue FOLDER`. Which photo a view comes from is the ground truth of a search:
-the folder is named after the photo. A few files are difficult on purpose; one is broken.
+`python -m demo.catalogue --lake URI`. The folder of a view is named after its photo: the ground truth of a search. A
+few files are difficult on purpose, and one is broken. Beside the catalogue lies a picture to search with.
 """
 
 import argparse
@@ -12,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import skimage
 from PIL import Image
+
+from tasks.lake.layout import MASTER
+from tasks.lake.store import Store
+from tasks.progress import track
 
 PHOTOS = (
     "astronaut.png",
@@ -32,27 +36,26 @@ PHOTOS = (
 )
 VIEWS = 14
 BROKEN = "broken/truncated.jpg"
+QUERY = "queries/motorcycle.jpg"
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURN_RIGHT = 6  # its value for "turn by 90 degrees clockwise to view"
 
 
-def make_catalogue(folder: Path) -> int:
-    """Writes the catalogue; a file that is there already stays.
-
-    Args:
-        folder: the `master` folder of a lake, or any other.
+def make_catalogue(lake: Store) -> int:
+    """Writes the catalogue, and the picture to search with, to a lake; what is there stays.
 
     Returns:
-        How many files it has.
+        How many files the catalogue has.
     """
-    count = 0
-    for name, data in _files():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.write_bytes(data)
-        count += 1
+    count = len(PHOTOS) * VIEWS + 4
+    for name, data in track(_files(), count, "making the sample catalogue"):
+        path = f"{MASTER}/{name}"
+        if not lake.exists(path):
+            lake.write(path, data)
+    if not lake.exists(QUERY):
+        seen_from_the_right = _open("motorcycle_right.png")
+        lake.write(QUERY, _encode(seen_from_the_right, "jpeg"))
     return count
 
 
@@ -116,11 +119,14 @@ def _encode(image: Image.Image, kind: str, exif: Image.Exif | None = None) -> by
 
 
 def main() -> None:
-    """Makes the catalogue in the folder named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    print(f"Sample catalogue: {make_catalogue(folder)} files in {folder}")
+    """Makes the catalogue in the lake named on the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--lake", required=True, help="URI; a local folder is made if need be")
+    uri = parser.parse_args().lake
+    if uri.startswith("file://"):
+        Path(uri.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
+    lake = Store(uri)
+    print(f"Sample catalogue: {make_catalogue(lake)} files in {lake.uri(MASTER)}")
 
 
 if __name__ == "__main__":

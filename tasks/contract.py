@@ -16,6 +16,10 @@ from tasks.lake.store import Store
 # Where the sidecar of a Kubernetes pod picks up the XCom.
 XCOM_FILE = Path("/airflow/xcom/return.json")
 
+# Exit statuses of a task that failed; Airflow tries again only what may pass.
+MAY_PASS = 1
+NEEDS_A_PERSON = 2
+
 Summary = dict[str, Any]
 
 logger = logging.getLogger(__name__)
@@ -60,20 +64,20 @@ def file_result(lake: Store, run: str, task: str, shard: str | None, summary: Su
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the process with status 1 and one line on stderr if the block fails.
+    """Ends the process with one line on stderr if the block fails.
 
-    What a person can put right is told in its own words; anything else is logged with its traceback
-    first.
+    What a person has to put right is told in its own words, with status 2: trying again does not
+    help. Anything else is logged with its traceback first and ends with status 1: it may pass.
     """
     try:
         yield
     except UserError as error:
-        _fail(str(error))
+        _fail(str(error), NEEDS_A_PERSON)
     except Exception as error:  # pylint: disable=broad-exception-caught  # the process's last word
         logger.exception("unexpected failure")
-        _fail(f"{type(error).__name__}: {error}")
+        _fail(f"{type(error).__name__}: {error}", MAY_PASS)
 
 
-def _fail(reason: str) -> None:
+def _fail(reason: str, status: int) -> None:
     print("error: " + " ".join(reason.split()), file=sys.stderr, flush=True)
-    raise SystemExit(1)
+    raise SystemExit(status)

@@ -52,7 +52,7 @@ def test_a_whole_run_from_the_command_line(lake: Store, master: Path) -> None:
 
 def test_a_failure_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     done = run("plan", "--lake", f"file://{tmp_path}/nothing", "--run", "r")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
@@ -91,7 +91,7 @@ def test_releases_are_listed_pinned_and_unpinned(indexed: Store) -> None:
     assert (listed["current"], listed["pinned"]) == (1, None)
     assert listed["releases"][0]["counts"]["images"] == 6
     missing = run("releases", *lake, "--pin", "9")
-    assert missing.returncode == 1
+    assert missing.returncode == 2
     assert "there is no release 9" in missing.stderr
 
 

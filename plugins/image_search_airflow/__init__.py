@@ -1,0 +1,1 @@
+"""What Airflow needs from us: the operators that run a task, and their settings."""

@@ -1,0 +1,82 @@
+"""Typed settings of the Airflow side; same file and environment variables as for the tasks."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DEFAULT_CONFIG = REPOSITORY / "config" / "settings.toml"
+
+
+class AirflowSettings(BaseModel):
+    """When the pipeline runs, where its tasks run, and how patient Airflow is with them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schedule: str = Field("0 2 * * *", description="Cron of the reindex, in UTC; empty for none.")
+    runner: Literal["process"] = Field("process", description="Where tasks run.")
+    python: Path = Field(
+        REPOSITORY / ".venv" / "tasks" / "bin" / "python",
+        description="Interpreter of the tasks' environment; relative to the repository.",
+    )
+    retries: int = Field(2, ge=0, description="Further attempts of a task that failed.")
+    retry_delay_seconds: float = Field(
+        30, gt=0, description="Wait before the first further attempt; doubles from one to the next."
+    )
+    task_timeout_minutes: float = Field(180, gt=0, description="Longest a single task may take.")
+    max_parallel_shards: int = Field(2, ge=1, description="Shards in the same stage at once.")
+
+    def default_args(self) -> dict[str, Any]:
+        """Returns what every task of a DAG has in common, for `DAG(default_args=…)`."""
+        return {
+            "retries": self.retries,
+            "retry_delay": timedelta(seconds=self.retry_delay_seconds),
+            "retry_exponential_backoff": 2,
+            "max_retry_delay": timedelta(minutes=30),
+            "execution_timeout": timedelta(minutes=self.task_timeout_minutes),
+        }
+
+
+class Settings(BaseSettings):
+    """The part of the settings that Airflow reads; the rest is for the tasks and passed over."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="IMAGE_SEARCH_", env_nested_delimiter="__", extra="ignore", frozen=True
+    )
+
+    lake: str = Field("", description="Root of the lake: file:///path or s3://bucket/prefix.")
+    airflow: AirflowSettings = AirflowSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over the file."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+        return init_settings, env_settings, file
+
+
+def config_file() -> Path:
+    """Returns the settings file in force: `IMAGE_SEARCH_CONFIG`, or the one of the repository.
+
+    Raises:
+        FileNotFoundError: `IMAGE_SEARCH_CONFIG` names a file that does not exist.
+    """
+    named = os.environ.get("IMAGE_SEARCH_CONFIG")
+    if named and not Path(named).is_file():
+        raise FileNotFoundError(f"IMAGE_SEARCH_CONFIG names {named}, which does not exist")
+    return Path(named or DEFAULT_CONFIG)

@@ -1,0 +1,81 @@
+"""Runs a DAG once in this terminal, without scheduler or web server, and shows how far it is.
+
+`python scripts/run_dag.py image_search --conf '{"query_image": "cat.jpg"}' --log var/log/search.log`
+
+Everything that Airflow says goes to the log file. The screen (stderr) gets each task as it starts and what it says
+itself; stdout gets one line at the end, the id of the run in the lake.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_STARTING = re.compile(r"\[DAG TEST\] starting task_id=(\S+)")
+_COMMAND = re.compile(r" -m tasks \S+ .*--run (\S+)")
+_TIME_AND_LEVEL = re.compile(r"^[\d-]+ [\d:,]+ [A-Z]+ ")
+_OPERATORS = "airflow.task.operators.image_search_airflow"
+
+
+def events(dag: str, conf: str, log: Path) -> Iterator[dict[str, str]]:
+    """Runs a DAG and yields what Airflow logs, each event with its "logger" and its text, "event".
+
+    Raises:
+        subprocess.CalledProcessError: the run failed.
+    """
+    command = ["airflow", "dags", "test", dag, "--conf", conf]
+    environment = {**os.environ, "AIRFLOW__LOGGING__JSON_LOGS": "True"}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("w", encoding="utf-8") as file,
+        subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as child,
+    ):
+        for line in child.stdout or ():
+            file.write(line)
+            if line.startswith("{"):
+                yield json.loads(line)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+
+
+def show(event: dict[str, str]) -> None:
+    """Prints an event on stderr if it tells a person how far the run is, or why it failed."""
+    text = event["event"]
+    if starting := _STARTING.match(text):
+        print(f"  {starting.group(1)}", file=sys.stderr, flush=True)
+    elif event.get("logger", "").startswith(_OPERATORS) and not _COMMAND.search(text):
+        print(f"      {_TIME_AND_LEVEL.sub('', text)}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Runs the DAG of the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("dag")
+    parser.add_argument("--conf", default="{}", help="the Params of the run, a JSON object")
+    parser.add_argument("--log", type=Path, required=True, help="file for all that Airflow says")
+    arguments = parser.parse_args()
+    run = ""
+    try:
+        for event in events(arguments.dag, arguments.conf, arguments.log):
+            show(event)
+            if command := _COMMAND.search(event["event"]):
+                run = command.group(1)
+    except subprocess.CalledProcessError:
+        print(f"error: {arguments.dag} failed; see above, and {arguments.log}", file=sys.stderr)
+        return 1
+    print(run)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

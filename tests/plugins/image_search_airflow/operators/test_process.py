@@ -1,0 +1,173 @@
+"""The operator that runs a task as a child process."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import pytest
+import structlog
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.execution_time.timeout import timeout
+
+from image_search_airflow.operators.process import ProcessOperator
+from image_search_airflow.settings import REPOSITORY
+from tests.plugins.conftest import Interpreter
+from tests.plugins.processes import ended
+
+# Untyped, as Airflow has it.
+TimeLimit: Any = timeout
+
+CONTEXT = cast(Context, {"run_id": "manual__2026-01-31T02:00:00+00:00"})
+
+
+def operator(python: Path, **options: Any) -> ProcessOperator:
+    return ProcessOperator(
+        task_id="etl", task_name="etl", python=python, lake="file:///lake", **options
+    )
+
+
+@contextmanager
+def hearing(hear: Callable[[str], None]) -> Iterator[None]:
+    """Passes on what operators log, at the moment they do."""
+
+    def processor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> NoReturn:
+        hear(event["event"])
+        raise structlog.DropEvent
+
+    processors = structlog.get_config()["processors"]
+    before = processors.copy()
+    processors[:] = [processor]
+    try:
+        yield
+    finally:
+        processors[:] = before
+
+
+def test_it_returns_the_object_that_the_task_prints_last(interpreter: Interpreter) -> None:
+    python = interpreter('print(\'loading\'); print(\'{"shard": "a1", "images": 3}\')')
+    assert operator(python).execute(CONTEXT) == {"shard": "a1", "images": 3}
+
+
+def test_the_task_gets_its_arguments_as_a_list_in_the_repository(interpreter: Interpreter) -> None:
+    python = interpreter(
+        "import json, os, sys; print(json.dumps({'argv': sys.argv[1:], 'cwd': os.getcwd()}))"
+    )
+    printed = operator(python, arguments={"shard": "a b;c"}).execute(CONTEXT)
+    assert printed["argv"] == [
+        *("-m", "tasks", "etl", "--lake", "file:///lake"),
+        *("--run", "manual__2026-01-31T02-00-00-00-00", "--shard", "a b;c"),
+    ]
+    assert printed["cwd"] == str(REPOSITORY)
+
+
+def test_a_line_is_in_the_log_while_the_task_still_runs(
+    interpreter: Interpreter, tmp_path: Path
+) -> None:
+    heard = tmp_path / "heard"
+    python = interpreter(f"""
+import os, sys, time
+print("half way", file=sys.stderr, flush=True)
+patience = 1000
+while not os.path.exists({str(heard)!r}) and patience:
+    time.sleep(0.01)
+    patience -= 1
+print('{{"heard":', "true" if patience else "false", "}}")
+""")
+
+    def hear(line: str) -> None:
+        if line == "half way":
+            heard.touch()
+
+    with hearing(hear):
+        assert operator(python).execute(CONTEXT) == {"heard": True}
+
+
+def test_a_failure_ends_in_the_reason_that_the_task_gave(interpreter: Interpreter) -> None:
+    python = interpreter(
+        "import sys; sys.exit('working\\nerror: the plan is gone; run plan again\\n')"
+    )
+    with pytest.raises(AirflowException) as failure:
+        operator(python).execute(CONTEXT)
+    assert str(failure.value) == "etl failed with exit status 1: the plan is gone; run plan again"
+
+
+def test_a_task_that_prints_no_object_breaks_the_contract(interpreter: Interpreter) -> None:
+    with pytest.raises(AirflowException, match="one JSON object as its last line"):
+        operator(interpreter("print('all done')")).execute(CONTEXT)
+
+
+def test_an_object_printed_by_a_task_that_fails_does_not_count(interpreter: Interpreter) -> None:
+    with pytest.raises(AirflowException, match="exit status 3"):
+        operator(interpreter("import sys; print('{}'); sys.exit(3)")).execute(CONTEXT)
+
+
+def test_a_missing_interpreter_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(AirflowFailException, match=rf"{tmp_path}/python does not exist; install"):
+        operator(tmp_path / "python").execute(CONTEXT)
+
+
+def test_killing_an_operator_that_has_not_started_does_nothing(tmp_path: Path) -> None:
+    operator(tmp_path / "python").on_kill()
+
+
+# Starts a process of its own, says which, and lasts longer than any test.
+LASTS = """
+import subprocess, sys, time
+print(subprocess.Popen(["sleep", "600"]).pid, file=sys.stderr, flush=True)
+time.sleep(600)
+"""
+
+
+def test_on_kill_ends_the_task_and_what_it_started(interpreter: Interpreter) -> None:
+    lines: list[str] = []
+    task = operator(interpreter(LASTS))
+
+    def hear(line: str) -> None:
+        lines.append(line)
+        if line.isdigit():
+            task.on_kill()
+
+    with hearing(hear), pytest.raises(AirflowException, match="ended by SIGTERM"):
+        task.execute(CONTEXT)
+    assert ended(int(lines[-1]))
+
+
+@pytest.fixture
+def _interrupts_pass_unnoticed() -> Iterator[None]:
+    """Leaves Ctrl-C to whoever asks for it, as Airflow does in the process of a task."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interrupts_pass_unnoticed")
+def test_ctrl_c_ends_the_task_and_what_it_started(interpreter: Interpreter) -> None:
+    lines: list[str] = []
+
+    def hear(line: str) -> None:
+        lines.append(line)
+        if line.isdigit():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with hearing(hear), pytest.raises(KeyboardInterrupt), TimeLimit(60):
+        operator(interpreter(LASTS)).execute(CONTEXT)
+    assert ended(int(lines[-1]))
+
+
+def test_the_time_limit_of_airflow_ends_the_task_and_what_it_started(
+    interpreter: Interpreter,
+) -> None:
+    lines: list[str] = []
+
+    def hear(line: str) -> None:
+        lines.append(line)
+        if line.isdigit():
+            os.kill(os.getpid(), signal.SIGALRM)
+
+    with hearing(hear), pytest.raises(AirflowTaskTimeout), TimeLimit(60):
+        operator(interpreter(LASTS)).execute(CONTEXT)
+    assert any(line.isdigit() and ended(int(line)) for line in lines)
