@@ -1,7 +1,8 @@
 """A sample catalogue: overlapping views of the photographs that scikit-image carries.
 
-`python -m demo.catalogue --lake URI`. The folder of a view is named after its photo: the ground truth of a search. A
-few files are difficult on purpose, and one is broken. Beside the catalogue lies a picture to search with.
+`python -m demo.catalogue --lake URI`. The folder of a view is named after its photo: the ground
+truth of a search. A few files are difficult on purpose, and one is broken. Beside the catalogue
+lies a picture to search with.
 """
 
 import argparse

@@ -1,9 +1,10 @@
 """Runs a DAG once in this terminal, without scheduler or web server, and shows how far it is.
 
-`python scripts/run_dag.py image_search --conf '{"query_image": "cat.jpg"}' --log var/log/search.log`
+`python scripts/run_dag.py image_search --conf '{"query_image": "cat.jpg"}' --log
+var/log/search.log`
 
-Everything that Airflow says goes to the log file. The screen (stderr) gets each task as it starts and what it says
-itself; stdout gets one line at the end, the id of the run in the lake.
+Everything that Airflow says goes to the log file. The screen (stderr) gets each task as it starts
+and what it says itself; stdout gets one line at the end, the id of the run in the lake.
 """
 
 import argparse
@@ -48,13 +49,10 @@ def events(dag: str, conf: str, log: Path) -> Iterator[dict[str, str]]:
         raise subprocess.CalledProcessError(child.returncode, command)
 
 
-def show(event: dict[str, str]) -> None:
-    """Prints an event on stderr if it tells a person how far the run is, or why it failed."""
-    text = event["event"]
-    if starting := _STARTING.match(text):
-        print(f"  {starting.group(1)}", file=sys.stderr, flush=True)
-    elif event.get("logger", "").startswith(_OPERATORS) and not _COMMAND.search(text):
-        print(f"      {_TIME_AND_LEVEL.sub('', text)}", file=sys.stderr, flush=True)
+def said_by_task(event: dict[str, str]) -> str:
+    """Returns what a task wrote to its log, without the time in front; empty if a task did not."""
+    of_task = event.get("logger", "").startswith(_OPERATORS)
+    return _TIME_AND_LEVEL.sub("", event["event"]) if of_task else ""
 
 
 def main() -> int:
@@ -63,15 +61,22 @@ def main() -> int:
     parser.add_argument("dag")
     parser.add_argument("--conf", default="{}", help="the Params of the run, a JSON object")
     parser.add_argument("--log", type=Path, required=True, help="file for all that Airflow says")
+    parser.add_argument("--quiet", action="store_true", help="show what tasks say only on failure")
     arguments = parser.parse_args()
-    run = ""
+    run, last_said = "", ""
     try:
         for event in events(arguments.dag, arguments.conf, arguments.log):
-            show(event)
             if command := _COMMAND.search(event["event"]):
                 run = command.group(1)
+            elif starting := _STARTING.match(event["event"]):
+                print(f"  {starting.group(1)}", file=sys.stderr, flush=True)
+            elif said := said_by_task(event):
+                last_said = said
+                if not arguments.quiet:
+                    print(f"      {said}", file=sys.stderr, flush=True)
     except subprocess.CalledProcessError:
-        print(f"error: {arguments.dag} failed; see above, and {arguments.log}", file=sys.stderr)
+        reason = last_said or f"{arguments.dag} failed"
+        print(f"{reason} (all that Airflow says: {arguments.log})", file=sys.stderr)
         return 1
     print(run)
     return 0

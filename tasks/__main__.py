@@ -161,7 +161,12 @@ def search_command(  # pylint: disable=too-many-arguments,too-many-positional-ar
     def work(store: Store, settings: Settings) -> Summary:
         from tasks.search import search
 
-        return search(store, run, query, top_n, settings, allowed=allowed, picture=picture)
+        summary = search(store, run, query, top_n, settings, allowed=allowed)
+        if picture:
+            from tasks.report import save_picture
+
+            save_picture(store, run, picture)
+        return summary
 
     if not interactive:
         _do("search", work, lake, run)
@@ -191,12 +196,18 @@ def releases_command(
 
 
 @app.command("report")
-def report_command(run: Run, lake: Lake = "") -> None:
-    """Show what a run found, made and rejected, and how long each stage took."""
+def report_command(
+    run: Run,
+    lake: Lake = "",
+    picture: Annotated[
+        Path | None, typer.Option(help="Write the picture of a search to this local file.")
+    ] = None,
+) -> None:
+    """Show what a run did: of a reindex changes and seconds by stage, of a search the answer."""
     with one_line_errors():
-        from tasks.tables import open_console, show_run
+        from tasks.report import report
 
-        show_run(open_console(), Store(lake or load_settings().lake), run)
+        report(Store(lake or load_settings().lake), run, picture)
 
 
 def _do(

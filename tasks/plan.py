@@ -25,7 +25,7 @@ from tasks.run_plan import (
     read_plan,
     shard_id,
 )
-from tasks.settings import LimitSettings, PipelineSettings, Settings
+from tasks.settings import Settings
 
 _READERS = 8
 
@@ -88,8 +88,8 @@ def _make_plan(
         changes = comparison.changes()
         if not changes.catalogue and not (prefix and changes.removed):
             raise UserError(
-                f"no image under {catalogue.uri(prefix.rstrip('/'))}; put images there or correct the "
-                "setting `catalogue`"
+                f"no image under {catalogue.uri(prefix.rstrip('/'))}; put images there or correct "
+                "the setting `catalogue`"
             )
         images = _to_work_on(
             comparison.images(),
@@ -169,7 +169,7 @@ def _cut(lake: Store, run: str, settings: Settings, salt: str) -> list[Shard]:
     images = _images_to_work_on(lake, run)
     shards = []
     while members := list(itertools.islice(images, size)):
-        shard = _shard_of(lake, members, settings.pipeline, settings.limits, salt, run)
+        shard = _shard_of(lake, run, settings, members, salt)
         write_lines(lake, layout.shard_members(run, shard), members)
         shards.append(Shard(shard=shard, images=len(members)))
     return shards
@@ -180,18 +180,11 @@ def _images_to_work_on(lake: Store, run: str) -> Iterator[Image]:
     return (image for image in images if image.is_new)
 
 
-def _shard_of(
-    lake: Store,
-    members: list[Image],
-    pipeline: PipelineSettings,
-    limits: LimitSettings,
-    salt: str,
-    run: str,
-) -> str:
-    preprocessing = preprocessing_of(pipeline)
-    shard = shard_id(members, preprocessing, limits, salt)
+def _shard_of(lake: Store, run: str, settings: Settings, members: list[Image], salt: str) -> str:
+    preprocessing = preprocessing_of(settings.pipeline)
+    shard = shard_id(members, preprocessing, settings.limits, salt)
     landed = read_landing(lake, shard)
     # What the lake has of this shard missed images that were changing just then: not this time.
     if landed and not landed.settled:
-        return shard_id(members, preprocessing, limits, salt=run)
+        return shard_id(members, preprocessing, settings.limits, salt=run)
     return shard

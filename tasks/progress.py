@@ -37,10 +37,10 @@ def _with_bar(
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task(label, total=total)
+        task = progress.add_task(label, total=total)
         for item in items:
             yield item
-            progress.advance(bar, size(item))
+            progress.advance(task, size(item))
 
 
 def _with_lines(

@@ -57,12 +57,11 @@ def vector_batches(entries: Iterable[Entry], dimensions: int) -> Iterator[npt.ND
     rows = (entry for entry in entries if entry.vectors is not None)
     while batch := list(itertools.islice(rows, _BATCH)):
         vectors = np.empty((len(batch), dimensions), np.float32)
-        by_source: dict[int, list[int]] = {}
+        by_source: dict[StoredRows, list[int]] = {}
         for position, entry in enumerate(batch):
-            by_source.setdefault(id(entry.vectors), []).append(position)
-        for positions in by_source.values():
-            source = batch[positions[0]].vectors
-            assert source is not None
+            if entry.vectors is not None:
+                by_source.setdefault(entry.vectors, []).append(position)
+        for source, positions in by_source.items():
             vectors[positions] = source.read_rows([batch[position].row for position in positions])
         yield vectors
 
@@ -82,7 +81,7 @@ def _seen_by_run(lake: Store, plan: RunPlan, base: Manifest | None) -> Iterator[
     for image in read_lines(lake, layout.run_catalogue(plan.run), Image):
         if not image.is_new:
             yield _kept(image, vectors)
-        elif entry := next(embedded):
+        elif entry := next(embedded, None):
             yield entry
 
 

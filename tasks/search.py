@@ -46,7 +46,6 @@ def search(
     settings: Settings,
     *,
     allowed: tuple[str, ...] = (),
-    picture: Path | None = None,
 ) -> Summary:
     """Searches once and leaves the answer with the run, as data and as a picture.
 
@@ -58,7 +57,6 @@ def search(
         settings: threads, cache and allowed prefixes of this machine; model and preprocessing are
             the release's.
         allowed: further folders that pictures may come from.
-        picture: local file to write the picture to as well.
 
     Raises:
         UserError: there is no release, or the query cannot be answered.
@@ -66,11 +64,7 @@ def search(
     with timed() as summary:
         answer = Searcher(lake, settings).search(query, n, allowed)
         json_path, png_path = layout.run(run, "result.json"), layout.run(run, "result.png")
-        drawn = answer.draw()
-        lake.write(png_path, drawn)
-        if picture:
-            picture.parent.mkdir(parents=True, exist_ok=True)
-            picture.write_bytes(drawn)
+        lake.write(png_path, answer.draw())
         summary |= {
             "query": answer.query,
             "release": answer.release,
@@ -170,7 +164,7 @@ class Searcher:
         return encode_png(draw_results(self._thumbnail(data), pictures, query))
 
     def _read(self, name: str) -> bytes | None:
-        """Returns a catalogue image's file, or None if it is gone or has grown over the limit since."""
+        """Returns a catalogue image's file, or None if it is gone or has grown over the limit."""
         try:
             if self._catalogue.stat(name).bytes > self._limits.max_bytes:
                 return None
@@ -186,5 +180,5 @@ class Searcher:
 
 
 def _is_place(query: str) -> bool:
-    """Tells whether a query is written as a URI or a path, or is a file though written as a name."""
+    """Tells whether a query is a URI or a path, or is a file though written as a name."""
     return "://" in query or query.startswith(("/", "./", "../", "~")) or Path(query).exists()

@@ -7,16 +7,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.manifest import Manifest
 from tasks.lake.store import Store
 
 _WIDTH_WITHOUT_TERMINAL = 120
+_COUNTS = ("images", "added", "changed", "renamed", "removed", "rejected")
 _STAGES = ("plan", "etl", "feature_engineering", "build_model", "vectorize", "publish", "prune")
 
 
 def open_console(*, stderr: bool = False) -> Console:
-    """Returns a console as wide as the terminal, or wide enough for the tables where there is none."""
+    """Returns a console as wide as the terminal; where there is none, as wide as the tables."""
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_WITHOUT_TERMINAL
@@ -41,16 +43,7 @@ def show_releases(
 ) -> None:
     """Prints the releases, and which of them search uses."""
     table = Table()
-    for column in (
-        "version",
-        "made",
-        "images",
-        "added",
-        "changed",
-        "renamed",
-        "removed",
-        "rejected",
-    ):
+    for column in ("version", "made", *_COUNTS):
         table.add_column(column, justify="left" if column == "made" else "right")
     table.add_column("model")
     table.add_column("size", justify="right")
@@ -61,17 +54,7 @@ def show_releases(
         table.add_row(
             str(release.version),
             release.created,
-            *(
-                str(count)
-                for count in (
-                    counts.images,
-                    counts.added,
-                    counts.changed,
-                    counts.renamed,
-                    counts.removed,
-                    counts.rejected,
-                )
-            ),
+            *(str(getattr(counts, kind)) for kind in _COUNTS),
             str(release.model["id"]),
             f"{release.size / 1e6:.1f} MB",
             mark,
@@ -79,29 +62,16 @@ def show_releases(
     console.print(table)
 
 
-def show_run(console: Console, lake: Store, run: str) -> None:
+def show_reindex(console: Console, lake: Store, run: str) -> None:
     """Prints what a reindex run found, made and rejected, and how long each stage took."""
     results = _results(lake, run)
-    plan = results.get("plan", [{}])[0]
-    changes = ", ".join(
-        f"{plan[key]} {key}"
-        for key in ("added", "changed", "renamed", "removed", "unchanged")
-        if key in plan
-    )
-    console.print(f"Run {run}: {plan.get('catalogue', 0)} files in the catalogue, {changes}")
-    published = results.get("publish", [None])[0]
-    if published is None:
-        console.print(
-            "Nothing changed: the latest release stands."
-            if not plan.get("anything_to_do")
-            else "Not published."
+    if "plan" not in results:
+        raise UserError(
+            f"there is no run {run} in {lake}; the folders under runs/ are those there are"
         )
-    else:
-        console.print(
-            f"Release {published['version']}: {published['images']} images indexed, {published['rejected']} rejected"
-        )
-        for rejection in published["rejections"]:
-            console.print(Text(f"  rejected {rejection['name']}: {rejection['reason']}"))
+    _show_changes(console, run, results["plan"][0])
+    if "publish" in results:
+        _show_release(console, results["publish"][0])
     table = Table()
     for column in ("stage", "tasks", "images", "seconds", "images/s"):
         table.add_column(column, justify="left" if column == "stage" else "right")
@@ -109,6 +79,25 @@ def show_run(console: Console, lake: Store, run: str) -> None:
         if stage in results:
             table.add_row(stage, *_stage_figures(results[stage]))
     console.print(table)
+
+
+def _show_changes(console: Console, run: str, plan: dict[str, Any]) -> None:
+    kinds = ("added", "changed", "renamed", "removed", "unchanged")
+    changes = ", ".join(f"{plan[kind]} {kind}" for kind in kinds)
+    console.print(f"Run {run}", soft_wrap=True)
+    console.print(f"Catalogue: {plan['catalogue']} files, {changes}")
+    if not plan["anything_to_do"]:
+        console.print("Nothing changed: the latest release stands.")
+
+
+def _show_release(console: Console, release: dict[str, Any]) -> None:
+    console.print(
+        f"Release {release['version']}: {release['images']} images indexed, "
+        f"{release['rejected']} rejected"
+    )
+    for rejection in release["rejections"]:
+        text = f"  rejected {rejection['name']}: {rejection['reason']}"
+        console.print(Text(text), soft_wrap=True)
 
 
 def _results(lake: Store, run: str) -> dict[str, list[dict[str, Any]]]:

@@ -55,7 +55,7 @@ class ImageHeader:
         width: Stored pixels per row, before `orientation` is applied.
         height: Stored rows, before `orientation` is applied.
         orientation: EXIF orientation, 1 (upright) to 8.
-        has_alpha: The file has an alpha channel or transparent colours.
+        has_alpha: There is an alpha channel or a transparent colour; not told for a GIF.
         transparent_grey: The sample value that a grey PNG declares transparent.
         maxval: The sample value that is white, where a PNM file sets its own.
     """
@@ -63,10 +63,10 @@ class ImageHeader:
     format: str
     width: int
     height: int
-    orientation: int
-    has_alpha: bool
-    transparent_grey: int | None
-    maxval: int | None
+    orientation: int = 1
+    has_alpha: bool = False
+    transparent_grey: int | None = None
+    maxval: int | None = None
 
     @property
     def is_transposed(self) -> bool:
@@ -87,22 +87,42 @@ def read_header(data: bytes) -> ImageHeader:
     if name is None:
         raise RejectedImage(f"not an image in a supported format ({', '.join(_SIGNATURES)})")
     try:
-        with Image.open(io.BytesIO(data), formats=[_PILLOW_NAMES.get(name, name)]) as image:
-            if name == "TIFF" and image.mode in ("I", "F"):
-                raise RejectedImage("TIFF with signed, 32-bit or floating-point samples")
-            return ImageHeader(
-                format=name,
-                width=image.width,
-                height=image.height,
-                orientation=_orientation(image),
-                has_alpha=image.has_transparency_data,
-                transparent_grey=_transparent_grey(image, data) if name == "PNG" else None,
-                maxval=_maxval(data) if name == "PNM" else None,
-            )
+        if name == "GIF":
+            # Not by Pillow, which allocates the first frame on opening.
+            return ImageHeader(name, *struct.unpack_from("<HH", data, 6))
+        if name == "PNG":
+            _check_png_chunks(data)
+        return _read_with_pillow(name, data)
     except RejectedImage:
         raise
     except _HEADER_ERRORS as error:
         raise RejectedImage(f"truncated, corrupt or unsupported {name}") from error
+
+
+def _check_png_chunks(data: bytes) -> None:
+    """Rejects a PNG that ends before its chunks do; OpenCV allocates what a chunk claims to hold."""
+    offset = 8
+    while offset + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, offset)
+        offset += 12 + length
+        if kind == b"IEND" and offset <= len(data):
+            return
+    raise RejectedImage("truncated or corrupt PNG")
+
+
+def _read_with_pillow(name: str, data: bytes) -> ImageHeader:
+    with Image.open(io.BytesIO(data), formats=[_PILLOW_NAMES.get(name, name)]) as image:
+        if name == "TIFF" and image.mode in ("I", "F"):
+            raise RejectedImage("TIFF with signed, 32-bit or floating-point samples")
+        return ImageHeader(
+            format=name,
+            width=image.width,
+            height=image.height,
+            orientation=_orientation(image),
+            has_alpha=image.has_transparency_data,
+            transparent_grey=_transparent_grey(image, data) if name == "PNG" else None,
+            maxval=_maxval(data) if name == "PNM" else None,
+        )
 
 
 def _orientation(image: Image.Image) -> int:

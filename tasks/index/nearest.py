@@ -49,7 +49,7 @@ def find_nearest(
             # FAISS 1.15 proposes nothing (see facebookresearch/faiss#5381).
             break
         scores = _score(vectors, ids, query)
-        if len(ids) < wanted or _is_complete(scores, estimate, n):
+        if len(ids) < wanted or wanted == most or _is_complete(scores, estimate, n):
             return _rank(ids, scores, n)
         wanted = min(wanted * _GROWTH, most)
     ids = np.arange(index.ntotal)

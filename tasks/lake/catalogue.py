@@ -4,11 +4,13 @@ Names sort by code point everywhere. The comparison happens in a SQLite file, so
 not grow with the catalogue.
 """
 
+import itertools
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -93,7 +95,7 @@ class Comparison:
             self._database.executemany("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def candidates(self) -> Iterator[tuple[Image, list[Image]]]:
-        """Yields each new or changed image with the known ones that it might be, renamed or touched.
+        """Yields each new or changed image with the known ones it might be, renamed or touched.
 
         Those are the removed images of its size and the image that had its name. Whether it is one
         of them only its content tells.
@@ -106,16 +108,11 @@ class Comparison:
         WHERE old.name = new.name OR old.name IN (SELECT name FROM removed)
         ORDER BY new.name, old.name
         """  # noqa: S608  (constants of this module)
-        group: tuple[Image, list[Image]] | None = None
-        for values in self._database.execute(query):
-            new, old = _image(*values[:3]), _image(*values[3:])
-            if group is None or group[0].name != new.name:
-                if group:
-                    yield group
-                group = (new, [])
-            group[1].append(old)
-        if group:
-            yield group
+        pairs = (
+            (_image(values[:3]), _image(values[3:])) for values in self._database.execute(query)
+        )
+        for new, group in itertools.groupby(pairs, key=lambda pair: pair[0]):
+            yield new, [old for _, old in group]
 
     def mark_same(self, name: str, known: Image) -> None:
         """Notes that the image found as `name` has the content of a known one and keeps its row."""
@@ -137,7 +134,7 @@ class Comparison:
         ORDER BY found.name
         """
         for values in self._database.execute(query):
-            yield _image(*values)
+            yield _image(values)
 
     def changes(self) -> Changes:
         """Counts how the listing differs from the release."""
@@ -145,7 +142,8 @@ class Comparison:
         gone = self._count("SELECT count(*) FROM known WHERE name NOT IN (SELECT name FROM found)")
         new = self._count("SELECT count(*) FROM found WHERE name NOT IN (SELECT name FROM known)")
         renamed = self._count(
-            "SELECT count(DISTINCT known_name) FROM same WHERE known_name NOT IN (SELECT name FROM found)"
+            """SELECT count(DISTINCT known_name) FROM same
+            WHERE known_name NOT IN (SELECT name FROM found)"""
         )
         changed = self._count(
             """SELECT count(*) FROM found JOIN known USING (name) LEFT JOIN same USING (name)
@@ -177,14 +175,7 @@ def open_comparison() -> Iterator[Comparison]:
             database.close()
 
 
-def _image(
-    name: str,
-    size: int,
-    fingerprint: str,
-    sha256: str = "",
-    row: int | None = None,
-    rejected: str = "",
-) -> Image:
-    return Image(
-        name=name, bytes=size, fingerprint=fingerprint, sha256=sha256, row=row, rejected=rejected
-    )
+def _image(values: tuple[Any, ...]) -> Image:
+    """Makes an image of a row of the database, its columns in the order of `known`."""
+    columns = ("name", "bytes", "fingerprint", "sha256", "row", "rejected")
+    return Image.model_validate(dict(zip(columns, values, strict=False)))

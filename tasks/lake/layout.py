@@ -25,9 +25,9 @@ WEIGHTS = "weights"
 PIN = f"{RELEASES}/pin.json"
 
 
-def run_key(run: str) -> str:
+def run_key(run_id: str) -> str:
     """Returns the folder of a run: its id, what a store may refuse replaced."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", run).lstrip(".")[:200]
+    return re.sub(r"[^A-Za-z0-9._-]", "-", run_id).lstrip(".")[:200]
 
 
 def run(run_id: str, *parts: str) -> str:

@@ -287,14 +287,14 @@ def _temporary_beside(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
 
 
 def _open_in_folder(path: Path) -> IO[bytes]:
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+    # Between the two steps somebody may remove the folder, as it is empty. Nobody can do that
+    # as often as this tries.
+    for _ in range(100):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            path.parent.mkdir(parents=True, exist_ok=True)
             return path.open("wb")
-        except FileNotFoundError:
-            if path.parent.is_dir():
-                raise
-            # Somebody removed the folder, as it was empty, before the file was in it.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("wb")
 
 
 def _remove_empty_folders(folder: Path, root: Path) -> None:

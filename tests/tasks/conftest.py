@@ -26,7 +26,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def indexed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake with six photographs, a broken file and release 1, made by the real tasks. Do not change it."""
+    """A lake with six photographs, a broken file and release 1. Do not change it."""
     folder = tmp_path_factory.mktemp("indexed")
     for name, (photo, view) in CATALOGUE.items():
         save_photo(folder / "master" / name, photo, view)
@@ -45,7 +45,7 @@ def indexed(indexed_once: Path, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def lake(indexed_once: Path, tmp_path: Path) -> Store:
-    """A lake with an empty catalogue and no release; the model is there, for building it takes long."""
+    """A lake with an empty catalogue and no release, but with the model: building takes long."""
     (tmp_path / "lake" / "master").mkdir(parents=True)
     _copy(indexed_once / "model", tmp_path / "lake" / "model")
     shutil.rmtree(next((tmp_path / "lake" / "model").glob("*/vectors")))

@@ -39,7 +39,7 @@ def settings_for_tests(**overrides: Any) -> Settings:
 
 
 def reindex(lake: Store, run: str, settings: Settings | None = None, **options: Any) -> Summary:
-    """Runs plan, the shards, the model and publish, as the DAG does, and returns publish's summary."""
+    """Runs the tasks as the DAG does, and returns the summary of `publish`."""
     settings = settings or settings_for_tests()
     planned = plan(lake, run, settings, **options)
     if not planned["anything_to_do"]:

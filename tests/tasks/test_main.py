@@ -1,6 +1,5 @@
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -43,11 +42,24 @@ def test_a_whole_run_from_the_command_line(lake: Store, master: Path) -> None:
         assert run(task, *common, *of_shard).returncode == 0
     assert json.loads(run("publish", *common).stdout)["images"] == 3
     assert run("prune", *common).returncode == 0
-    answer = json.loads(run("search", *common, "--query", "cat_1.jpg", "--top-n", "2").stdout)
-    assert answer["results"][0]["name"] == "cat_1.jpg"
     report = run("report", *common).stdout
     assert "3 images indexed" in report
     assert all(stage in report for stage in ("etl", "vectorize", "publish"))
+
+
+def test_a_search_leaves_its_answer_and_its_picture(indexed: Store, tmp_path: Path) -> None:
+    common = ("--lake", str(indexed), "--run", "s")
+    pictures = [tmp_path / "a" / "result.png", tmp_path / "b" / "result.png"]
+    done = run("search", *common, "--query", "coffee_1.jpg", "--picture", str(pictures[0]))
+    assert json.loads(done.stdout)["results"][0]["name"] == "coffee_1.jpg"
+    assert "coffee_1.jpg" in run("report", *common, "--picture", str(pictures[1])).stdout
+    stored = indexed.read("runs/s/result.png")
+    assert [picture.read_bytes() for picture in pictures] == [stored, stored]
+
+
+def test_a_query_may_begin_with_a_dash(indexed: Store) -> None:
+    done = run("search", "--lake", str(indexed), "--query", "-x.jpg")
+    assert "no image is named '-x.jpg'" in done.stderr
 
 
 def test_a_failure_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
@@ -121,29 +133,23 @@ def test_interactive_search_answers_until_the_end_of_input(
 
 
 def test_interactive_search_ends_at_control_c_on_a_terminal(indexed: Store, tmp_path: Path) -> None:
-    terminal, inside = pty.openpty()
-    command = [sys.executable, "-m", "tasks", "search", "--lake", str(indexed), "--interactive"]
-    with subprocess.Popen(
-        command,
+    # `script` of a terminal without another program: a new session takes the pty as its own.
+    starter = (
+        "import os, pty, sys; "
+        "pid, terminal = pty.fork(); "
+        "pid or os.execv(sys.executable, [sys.executable, '-m', 'tasks', *sys.argv[1:]]); "
+        "shown = b''\n"
+        "while b'Query image' not in shown: shown += os.read(terminal, 1024)\n"
+        "os.write(terminal, b'\\x03')\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", starter, "search", "--lake", str(indexed), "--interactive"],
         cwd=tmp_path,
         env={**ENVIRONMENT, "PYTHONPATH": str(REPOSITORY)},
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-        start_new_session=True,
-        preexec_fn=_take_terminal,
-    ) as process:
-        os.close(inside)
-        shown = b""
-        while b"Query image" not in shown:
-            shown += os.read(terminal, 1024)
-        os.write(terminal, b"\x03")
-        assert process.wait(timeout=60) == 0
-    os.close(terminal)
-
-
-def _take_terminal() -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -133,7 +133,7 @@ def test_raised_limits_give_rejected_images_another_chance(lake: Store, master: 
 
 
 def test_an_empty_catalogue_is_an_error_that_says_what_to_do(lake: Store) -> None:
-    with pytest.raises(UserError, match="no image under .*master; put images there"):
+    with pytest.raises(UserError, match=r"no image under .*master; put images there"):
         plan(lake, "r", SETTINGS)
     assert not lake.exists(layout.plan("r"))
 

@@ -1,9 +1,9 @@
 from pathlib import Path
 
+from tasks.contract import file_result
 from tasks.lake import layout
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
-from tasks.contract import file_result
 from tasks.plan import plan
 from tasks.prune import prune
 from tasks.search import search

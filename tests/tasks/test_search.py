@@ -65,12 +65,6 @@ def test_the_answer_is_stored_with_the_run_as_data_and_as_a_picture(indexed: Sto
     assert picture.width > 600
 
 
-def test_the_picture_can_be_written_to_a_local_file_too(indexed: Store, tmp_path: Path) -> None:
-    target = tmp_path / "deep" / "result.png"
-    search(indexed, "s", "coffee_0.jpg", 3, SETTINGS, picture=target)
-    assert target.read_bytes() == indexed.read("runs/s/result.png")
-
-
 def test_every_hit_has_the_uri_of_its_original(indexed: Store, master: Path) -> None:
     (hit,) = search(indexed, "s", "cats/chelsea_0.jpg", 1, SETTINGS)["results"]
     assert hit["uri"] == f"file://{master}/cats/chelsea_0.jpg"
@@ -88,7 +82,7 @@ def test_fewer_than_one_hit_is_refused(indexed: Store, n: int) -> None:
 
 
 def test_searching_before_any_release_says_what_to_do(lake: Store) -> None:
-    with pytest.raises(UserError, match="no release .* run image_reindex first"):
+    with pytest.raises(UserError, match=r"no release .* run image_reindex first"):
         search(lake, "s", "a.jpg", 1, SETTINGS)
 
 
@@ -114,7 +108,7 @@ def test_an_empty_query_is_an_error(indexed: Store) -> None:
 
 def test_a_picture_outside_the_allowed_folders_is_not_read(indexed: Store, tmp_path: Path) -> None:
     save_photo(tmp_path / "private" / "secret.jpg")
-    with pytest.raises(UserError, match="is not under .* query_prefixes"):
+    with pytest.raises(UserError, match=r"is not under .* query_prefixes"):
         search(indexed, "s", str(tmp_path / "private" / "secret.jpg"), 1, SETTINGS)
     allowing = settings_for_tests(query_prefixes=[str(tmp_path / "private")])
     assert search(indexed, "s", str(tmp_path / "private" / "secret.jpg"), 1, allowing)["results"]
@@ -131,7 +125,7 @@ def test_search_stays_on_the_pinned_release(indexed: Store, master: Path) -> Non
     assert search(indexed, "s", "coffee_2.jpg", 1, SETTINGS)["release"] == 2
     Releases(indexed).pin(1)
     assert search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)["release"] == 1
-    with pytest.raises(UserError, match="no image is named 'coffee_2.jpg'"):
+    with pytest.raises(UserError, match=r"no image is named 'coffee_2\.jpg'"):
         search(indexed, "s", "coffee_2.jpg", 1, SETTINGS)
 
 
