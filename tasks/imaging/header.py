@@ -100,7 +100,7 @@ def read_header(data: bytes) -> ImageHeader:
 
 
 def _check_png_chunks(data: bytes) -> None:
-    """Rejects a PNG that ends before its chunks do; OpenCV allocates what a chunk claims to hold."""
+    """Rejects a PNG that ends before its chunks do: OpenCV allocates what a chunk claims."""
     offset = 8
     while offset + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, offset)
@@ -143,7 +143,8 @@ def _transparent_grey(image: Image.Image, data: bytes) -> int | None:
     if image.mode not in ("1", "L", "I;16") or not isinstance(value, int):
         return None
     bit_depth = data[24]  # IHDR comes first and has a fixed layout.
-    return value if bit_depth == 16 else value * (255 // (2**bit_depth - 1))
+    # Pillow has already scaled 1 bit; 16 bits stay.
+    return value * (255 // (2**bit_depth - 1)) if bit_depth in (2, 4) else value
 
 
 def _maxval(data: bytes) -> int | None:

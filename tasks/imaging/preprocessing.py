@@ -80,18 +80,20 @@ def preprocess_input(
     Args:
         rgb: (n, h, w, 3) uint8, RGB.
         mode: Arithmetic of the backbone; "caffe" (ResNet50) returns BGR.
-        out: Where to write, (n, h, w, 3) float32, C-contiguous, such as a memory map. Allocated
-            by default.
+        out: Where to write, (n, h, w, 3) float32, such as a memory map; allocated by default.
 
     Returns:
         (n, h, w, 3) float32: `out`.
+
+    Raises:
+        ValueError: `out` has another shape than `rgb`.
     """
     table = _table(mode)
     if out is None:
         out = np.empty(rgb.shape, np.float32)
     for image, row in zip(rgb, out, strict=True):
         ordered = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if mode == "caffe" else image
-        cv2.LUT(ordered, table, dst=row)
+        row[...] = cv2.LUT(ordered, table)
     return out
 
 

@@ -38,8 +38,9 @@ def transform_in_batches(
     images = np.asarray(images)
     if images.shape[1:] != tuple(input_shape) or images.dtype != np.float32:
         raise UserError(
-            f"the vectorizer takes preprocessed float32 images of shape {tuple(input_shape)}, but got "
-            f"{images.dtype} of shape {images.shape[1:]}; model and preprocessing must belong together"
+            f"the vectorizer takes preprocessed float32 images of shape {tuple(input_shape)}, not "
+            f"{images.dtype} of shape {images.shape[1:]}; check that the model and the "
+            "preprocessing belong together"
         )
     for start in range(0, len(images), batch_size):
         rows = slice(start, start + batch_size)

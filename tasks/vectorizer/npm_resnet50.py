@@ -131,7 +131,7 @@ def unpack(tarball: Path, largest: int = _LARGEST_UNPACKED) -> dict[str, bytes]:
 
 
 def _slice_group(data: bytes, entries: list[dict[str, Any]]) -> dict[str, npt.NDArray[np.float32]]:
-    """Cuts the joined shards of a TensorFlow.js weight group into the arrays that lie there in turn."""
+    """Cuts the joined shards of a weight group into its arrays, which follow one another."""
     arrays = {}
     offset = 0
     for entry in entries:

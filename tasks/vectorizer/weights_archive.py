@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import os
-import tempfile
+import uuid
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -49,13 +48,13 @@ def write_archive(path: Path, arrays: Arrays, provenance: WeightsProvenance) -> 
     """Writes an archive. `path` is whole at any moment, whoever else writes it at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     note = np.array(json.dumps(asdict(provenance)))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **{_PROVENANCE: note}, **arrays)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def read_archive(path: Path) -> tuple[Arrays, WeightsProvenance]:
