@@ -114,7 +114,7 @@ lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Check style, t
 	$(TASKS)/mypy tasks demo scripts
 	$(AIRFLOW)/mypy plugins dags
 	$(TASKS)/pylint tasks demo scripts
-	$(TASKS)/pylint $(LENIENT) tests/tasks tests/demo tests/end_to_end
+	PYTHONPATH=. $(TASKS)/pylint $(LENIENT) tests/tasks tests/demo tests/end_to_end
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint plugins dags
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint $(LENIENT) tests/dags tests/plugins
 	PYTHONPATH=plugins:. $(TASKS)/lint-imports

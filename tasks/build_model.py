@@ -5,6 +5,7 @@ import logging
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
@@ -55,7 +56,7 @@ def build_model(lake: Store, run: str, settings: Settings) -> Summary:
 def _build(lake: Store, plan: RunPlan, settings: Settings) -> ModelCard:
     from tasks.vectorizer.parity import parity, probe_images
 
-    weights = _store_forms(lake, plan, settings)
+    weights = _make_network(lake, plan, settings)
     backbone = get_backbone(plan.pipeline.backbone)
     artifacts = {
         name: Artifact(path, lake.stat(path).bytes, lake.digest(path))
@@ -87,39 +88,43 @@ def _build(lake: Store, plan: RunPlan, settings: Settings) -> ModelCard:
     return card.model_copy(update={"cosine": cosine})
 
 
-def _store_forms(lake: Store, plan: RunPlan, settings: Settings) -> dict[str, str]:
-    """Stores both forms of the network, unless there; returns where the weights came from."""
-    from tasks.vectorizer.export import export_onnx
+def _make_network(lake: Store, plan: RunPlan, settings: Settings) -> dict[str, str]:
+    """Stores both forms of the trained network; returns where its weights came from."""
     from tasks.vectorizer.keras_vectorizer import build_network, feature_extractor
     from tasks.vectorizer.weights import load_weights
 
-    backbone = get_backbone(plan.pipeline.backbone)
+    backbone, pipeline = get_backbone(plan.pipeline.backbone), plan.pipeline
     network = build_network(backbone)
     cache = settings.cache.expanduser() / "weights"
-    _exchange_weights(lake, cache, download=True)
+    _exchange_weights(lake, cache, backbone.name, download=True)
     logger.info("loading the weights of %s", backbone.name)
     provenance = load_weights(
-        network, backbone, plan.pipeline.weights, plan.pipeline.weights_sha256, cache=cache
+        network, backbone, pipeline.weights, pipeline.weights_sha256, cache=cache
     )
-    _exchange_weights(lake, cache, download=False)
-    extractor = feature_extractor(network, backbone)
-    with tempfile.TemporaryDirectory() as folder:
-        keras_file, onnx_file = (
-            Path(folder) / name
-            for name in (layout.TF_VECTORIZER_MODEL, layout.ONNX_VECTORIZER_MODEL)
-        )
-        extractor.save(keras_file)
-        export_onnx(extractor, onnx_file)
-        for file in (keras_file, onnx_file):
-            lake.create(layout.model(plan.model, file.name), file.read_bytes())
+    _exchange_weights(lake, cache, backbone.name, download=False)
+    _store_forms(lake, plan.model, feature_extractor(network, backbone))
     return asdict(provenance)
 
 
-def _exchange_weights(lake: Store, cache: Path, *, download: bool) -> None:
+def _store_forms(lake: Store, model: str, extractor: Any) -> None:
+    """Stores a Keras network as it is and for ONNX Runtime, each unless it is there."""
+    from tasks.vectorizer.export import export_onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        keras_file = Path(folder) / layout.TF_VECTORIZER_MODEL
+        onnx_file = Path(folder) / layout.ONNX_VECTORIZER_MODEL
+        extractor.save(keras_file)
+        export_onnx(extractor, onnx_file)
+        for file in (keras_file, onnx_file):
+            lake.create(layout.model(model, file.name), file.read_bytes())
+
+
+def _exchange_weights(lake: Store, cache: Path, backbone: str, *, download: bool) -> None:
     """Copies weights that one side lacks: a team fetches them from outside only once."""
     cache.mkdir(parents=True, exist_ok=True)
-    stored = {Path(item.path).name for item in lake.objects(layout.WEIGHTS)}
-    here = {file.name for file in cache.glob("*.npz")}
+    names = (Path(item.path).name for item in lake.objects(layout.WEIGHTS))
+    stored = {name for name in names if name.startswith(f"{backbone}-")}
+    here = {file.name for file in cache.glob(f"{backbone}-*.npz")}
     if download:
         local = Store(str(cache))
         for name in stored - here:

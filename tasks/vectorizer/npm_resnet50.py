@@ -79,8 +79,12 @@ def _in_one_line(complaint: str) -> str:
     return "; ".join(line for line in lines if line)[:300]
 
 
-def read(tarball: Path) -> dict[str, npt.NDArray[np.float32]]:
+def read(tarball: Path, integrity: str = INTEGRITY) -> dict[str, npt.NDArray[np.float32]]:
     """Reads the weights under the names that they have in today's `keras.applications.ResNet50`.
+
+    Args:
+        tarball: The package.
+        integrity: What it must be, as npm writes it: "sha512-" and the digest in base64.
 
     Returns:
         Arrays by variable name, e.g. "conv1_conv/kernel" of shape (7, 7, 3, 64).
@@ -90,9 +94,9 @@ def read(tarball: Path) -> dict[str, npt.NDArray[np.float32]]:
     """
     with tarball.open("rb") as file:
         found = base64.b64encode(hashlib.file_digest(file, "sha512").digest()).decode()
-    if f"sha512-{found}" != INTEGRITY:
+    if f"sha512-{found}" != integrity:
         raise UserError(
-            f"{tarball.name} is not {PACKAGE}: its integrity is sha512-{found}, not {INTEGRITY}"
+            f"{tarball.name} is not {PACKAGE}: its integrity is sha512-{found}, not {integrity}"
         )
     files = unpack(tarball)
     arrays: dict[str, npt.NDArray[np.float32]] = {}
