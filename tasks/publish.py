@@ -28,6 +28,8 @@ from tasks.run_plan import RunPlan, read_plan
 
 _INDEX_BATCH = 4096
 _LEAST_RECALL = 0.95
+# Not 1: among thousands of near copies an image may find one of the others first.
+_LEAST_SELF_HITS = 0.98
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +195,7 @@ class _Publication:
         )
         rows = StoredRows(self._lake, path)
         checks = {"recall_at_10": recall_at(index, rows), "self_hits": self_hits(index, rows)}
-        if checks["self_hits"] < 1 or checks["recall_at_10"] < _LEAST_RECALL:
+        if checks["self_hits"] < _LEAST_SELF_HITS or checks["recall_at_10"] < _LEAST_RECALL:
             raise UserError(
                 f"the index {factory} misses too much ({checks}); choose another index_factory"
             )

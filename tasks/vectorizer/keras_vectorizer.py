@@ -10,7 +10,7 @@ from tasks.vectorizer.backbones import Backbone
 from tasks.vectorizer.batches import Images, transform_in_batches
 from tasks.vectorizer.quiet_keras import keras
 
-import os; _BATCH_SIZE = int(os.environ["B"])
+_BATCH_SIZE = 32
 
 
 def build_network(backbone: Backbone) -> keras.Model:

@@ -10,7 +10,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidProtobuf, N
 from tasks.errors import UserError
 from tasks.vectorizer.batches import Images, transform_in_batches
 
-import os; _BATCH_SIZE = int(os.environ["B"])
+_BATCH_SIZE = 8
 _ERRORS_ONLY = 3
 
 
