@@ -1,5 +1,6 @@
 """Vectorizing with Keras: building the feature extractor, and running a saved one."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,9 @@ class KerasVectorizer:
         if threads:
             from tensorflow import config
 
-            config.threading.set_intra_op_parallelism_threads(threads)
+            # Once TensorFlow has computed anything, the number stands.
+            with contextlib.suppress(RuntimeError):
+                config.threading.set_intra_op_parallelism_threads(threads)
         try:
             self._model = keras.saving.load_model(model_path, compile=False, safe_mode=True)
         except (OSError, ValueError) as error:
