@@ -91,7 +91,7 @@ search: export N := $(value N)
 
 .PHONY: interactive
 interactive: install  ## Search again and again: loads once, then asks
-	@$(TASKS)/python -m tasks search --interactive --top-n $(N)
+	@$(TASKS)/python -m tasks search --interactive --top-n $(N) --picture var/search/result.png
 
 .PHONY: releases
 releases: install  ## List the releases of the index

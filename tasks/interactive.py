@@ -35,6 +35,7 @@ def ask_and_answer(
                 continue
             answer = searcher.search(query, top_n, allowed)
             show_results(console, answer.query, answer.release, answer.results)
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(answer.draw())
             console.print(f"Picture: {target.absolute()}", soft_wrap=True)
         except UserError as error:

@@ -12,7 +12,7 @@ from tasks.lake import layout
 from tasks.lake.manifest import Manifest
 from tasks.lake.store import Store
 
-_WIDTH_WITHOUT_TERMINAL = 120
+_WIDTH_WITHOUT_TERMINAL = 160
 _COUNTS = ("images", "added", "changed", "renamed", "removed", "rejected")
 _STAGES = ("plan", "etl", "feature_engineering", "build_model", "vectorize", "publish", "prune")
 
