@@ -17,7 +17,7 @@ from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import read_lines
-from tasks.lake.store import Store
+from tasks.lake.store import NotAnObjectError, Store
 from tasks.landing import LandingReport, RejectedMember, read_landing
 from tasks.parallel import bounded_map
 from tasks.progress import track
@@ -113,6 +113,9 @@ def _load(catalogue: Store, plan: RunPlan, member: Image) -> _Loaded | RejectedM
         data = _fetch(catalogue, member)
     except FileNotFoundError:
         return RejectedMember(name=member.name, reason="gone since the run began", passing=True)
+    except NotAnObjectError:
+        reason = "not a regular file, or a link that leads out of the catalogue"
+        return RejectedMember(name=member.name, reason=reason)
     if data is None:
         return RejectedMember(
             name=member.name, reason="changed while the run read it", passing=True
@@ -133,7 +136,7 @@ def _fetch(catalogue: Store, member: Image) -> bytes | None:
                 return None
             data = catalogue.read(member.name)
             return data if catalogue.stat(member.name).fingerprint == member.fingerprint else None
-        except (FileNotFoundError, IsADirectoryError):
+        except (FileNotFoundError, NotAnObjectError):
             raise
         except OSError as error:
             if attempt == _TRIES:

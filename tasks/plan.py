@@ -12,7 +12,7 @@ from tasks.lake.catalogue import Comparison, Image, open_comparison
 from tasks.lake.lines import read_lines, write_lines
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
-from tasks.lake.store import Store, StoredObject
+from tasks.lake.store import NotAnObjectError, Store, StoredObject
 from tasks.landing import read_landing
 from tasks.parallel import bounded_map
 from tasks.progress import track
@@ -142,8 +142,8 @@ def _note_same_content(catalogue: Store, comparison: Comparison) -> None:
         new, known = candidate
         try:
             digest = catalogue.digest(new.name)
-        except FileNotFoundError:
-            return new, None  # gone since it was listed; etl will say so
+        except (FileNotFoundError, NotAnObjectError):
+            return new, None  # etl will say so
         return new, next((old for old in known if old.sha256 == digest), None)
 
     candidates = list(comparison.candidates())

@@ -86,7 +86,7 @@ def open_catalogue(lake: Store, catalogue: str) -> Store:
     Raises:
         UserError: the catalogue does not exist.
     """
-    return Store(catalogue or lake.uri(layout.MASTER))
+    return Store(catalogue or lake.uri(layout.MASTER), confined=True)
 
 
 def preprocessing_of(pipeline: PipelineSettings) -> Preprocessing:

@@ -25,7 +25,7 @@ from tasks.lake.arrays import StoredRows
 from tasks.lake.cache import local_file
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
-from tasks.lake.store import Store
+from tasks.lake.store import NotAnObjectError, Store
 from tasks.model import ModelCard, open_vectorizer
 from tasks.query import read_query
 from tasks.run_plan import open_catalogue
@@ -169,7 +169,7 @@ class Searcher:
             if self._catalogue.stat(name).bytes > self._limits.max_bytes:
                 return None
             return self._catalogue.read(name)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotAnObjectError):
             return None
 
     def _thumbnail(self, data: bytes | None) -> npt.NDArray[np.uint8] | None:

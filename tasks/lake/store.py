@@ -74,15 +74,20 @@ class HashingWriter:
         return Artifact(path, self.bytes, self._hash.hexdigest())
 
 
+class NotAnObjectError(OSError):
+    """What is there is no object: a pipe, a device, a link that leads nowhere or out."""
+
+
 class Store:
     """Objects under one root URI (any fsspec URL); paths are relative to it, with slashes."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, confined: bool = False) -> None:
         """Opens the store.
 
         Args:
-            root: a URI such as `file:///data/lake` or `s3://bucket/prefix`; a plain path is a local
-                folder.
+            root: a URI such as `file:///data/lake` or `s3://bucket/prefix`, or a local folder.
+            confined: read nothing but regular files below the root, links followed: for folders
+                that others fill.
 
         Raises:
             UserError: the root is empty, of an unknown kind, or does not exist.
@@ -98,8 +103,9 @@ class Store:
         self.is_local = "file" in protocols(self.fs)
         # An empty prefix of a bucket does not show, so there the bucket is what must exist.
         container = self.root if self.is_local else self.root.split("/", 1)[0]
-        if not self.fs.exists(container):
-            raise UserError(f"{root} does not exist; create it or correct the URI")
+        if not self.fs.isdir(container):
+            raise UserError(f"{root} does not exist or is no folder; create it or correct the URI")
+        self._confined = confined and self.is_local
 
     def __str__(self) -> str:
         return self.uri("").rstrip("/")
@@ -121,8 +127,9 @@ class Store:
 
         Raises:
             FileNotFoundError: there is no such object.
+            NotAnObjectError: the store is confined, and what is there is not to be read.
         """
-        return bytes(self.fs.cat_file(self._full(path)))
+        return bytes(self.fs.cat_file(self._readable(path)))
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
         """Returns the bytes [start, end) of an object."""
@@ -142,7 +149,7 @@ class Store:
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:
         """Opens an object for reading from front to back."""
-        with self.fs.open(self._full(path), "rb", block_size=_CHUNK) as stream:
+        with self.fs.open(self._readable(path), "rb", block_size=_CHUNK) as stream:
             yield stream
 
     def digest(self, path: str) -> str:
@@ -163,7 +170,7 @@ class Store:
         Raises:
             FileNotFoundError: there is no such object.
         """
-        return _describe(path, self.fs.info(self._full(path)))
+        return _describe(path, self.fs.info(self._readable(path)))
 
     def write(self, path: str, data: bytes) -> Artifact:
         """Stores a whole object, replacing what was there."""
@@ -253,7 +260,20 @@ class Store:
         start = self._full(path)
         for _, _, files in self.fs.walk(start, detail=True):
             for entry in files.values():
+                if entry.get("islink"):
+                    # Listed is the link itself, but what changes is the file that it leads to.
+                    with contextlib.suppress(FileNotFoundError):
+                        entry = self.fs.info(entry["name"])
                 yield _describe(entry["name"].removeprefix(self.root + "/"), entry)
+
+    def _readable(self, path: str) -> str:
+        full = self._full(path)
+        if self._confined and os.path.lexists(full):
+            place = Path(full).resolve()
+            # Opening a pipe would wait for ever, and a link could lead to anything on the machine.
+            if not (place.is_file() and place.is_relative_to(Path(self.root).resolve())):
+                raise NotAnObjectError(f"{full} is no regular file below {self.root}")
+        return full
 
     def _full(self, path: str) -> str:
         if path.startswith("/") or ".." in path.split("/"):

@@ -112,6 +112,27 @@ def test_a_file_that_goes_under_the_run_is_left_out(lake: Store, master: Path) -
     assert rejections(lake, shard) == {"b.jpg": "gone since the run began"}
 
 
+def test_only_regular_files_of_the_catalogue_are_read(
+    lake: Store, master: Path, tmp_path: Path
+) -> None:
+    save_photo(master / "good.jpg")
+    save_photo(tmp_path / "elsewhere" / "private.jpg", view=1)
+    (master / "link_out.jpg").symlink_to(tmp_path / "elsewhere" / "private.jpg")
+    (master / "link_nowhere.jpg").symlink_to(tmp_path / "nothing")
+    (master / "link_folder").symlink_to(tmp_path / "elsewhere")
+    (master / "link_inside.jpg").symlink_to(master / "good.jpg")
+    os.mkfifo(master / "pipe.jpg")
+    shard = planned_shard(lake)
+    etl(lake, "r", shard)
+    assert array(lake, shard, layout.NPY_IMAGE_NAMES).tolist() == ["good.jpg", "link_inside.jpg"]
+    assert set(rejections(lake, shard).values()) == {
+        "not a regular file, or a link that leads out of the catalogue"
+    }
+    # What is put aside for good is not looked at again every night.
+    reindex(lake, "r")
+    assert not plan(lake, "next", settings_for_tests())["anything_to_do"]
+
+
 def test_the_original_images_are_not_touched(lake: Store, master: Path) -> None:
     save_photo(master / "a.jpg")
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in master.rglob("*.jpg")}

@@ -68,7 +68,7 @@ def test_a_failure_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
-    assert "does not exist; create it" in line
+    assert "does not exist or is no folder; create it" in line
 
 
 def test_an_unexpected_failure_ends_with_one_line_after_its_traceback(

@@ -160,7 +160,7 @@ def test_a_path_cannot_lead_out_of_the_store(store: Store, path: str) -> None:
 
 
 def test_a_root_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not exist; create it"):
+    with pytest.raises(UserError, match="does not exist or is no folder; create it"):
         Store((tmp_path / "nothing").as_uri())
 
 
