@@ -39,7 +39,7 @@ def build_model(lake: Store, run: str, settings: Settings) -> Summary:
     plan = read_plan(lake, run)
     card_path = layout.model(plan.model, layout.MODEL_CARD)
     with timed() as summary:
-        summary["already_complete"] = lake.exists(card_path)
+        summary["already_complete"] = _is_complete(lake, plan.model)
         if not summary["already_complete"]:
             card = _build(lake, plan, settings)
             lake.write(card_path, card.model_dump_json(indent=1).encode())
@@ -51,6 +51,19 @@ def build_model(lake: Store, run: str, settings: Settings) -> Summary:
             "cosine": card.cosine,
         }
     return summary
+
+
+def _is_complete(lake: Store, model: str) -> bool:
+    """Tells whether the lake has a model; one that was damaged is removed."""
+    if not lake.exists(layout.model(model, layout.MODEL_CARD)):
+        return False
+    artifacts = read_model_card(lake, model).artifacts.values()
+    if all(lake.is_whole(artifact) for artifact in artifacts):
+        return True
+    logger.warning("model %s is damaged; building it again", model)
+    for name in (layout.MODEL_CARD, layout.TF_VECTORIZER_MODEL, layout.ONNX_VECTORIZER_MODEL):
+        lake.delete(layout.model(model, name))
+    return False
 
 
 def _build(lake: Store, plan: RunPlan, settings: Settings) -> ModelCard:

@@ -5,7 +5,7 @@ import numpy as np
 from tasks.contract import Summary, timed
 from tasks.imaging.preprocessing import preprocess_input
 from tasks.lake import layout
-from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
+from tasks.lake.arrays import npy_is_whole, npy_shape, read_npy_batches, write_npy
 from tasks.lake.store import Store
 from tasks.progress import track
 from tasks.run_plan import read_plan
@@ -26,7 +26,7 @@ def feature_engineering(lake: Store, run: str, shard: str) -> Summary:
     """
     source, target = layout.landing(shard, layout.NPY_RESIZED_RGB), layout.features(shard)
     with timed() as summary:
-        summary |= {"shard": shard, "already_complete": lake.exists(target)}
+        summary |= {"shard": shard, "already_complete": npy_is_whole(lake, target)}
         if not summary["already_complete"]:
             mode = read_plan(lake, run).preprocessing.mode
             batches = (

@@ -1,6 +1,6 @@
 """`LandingReport`: what `etl` made of a shard, written last: who has one is complete."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.lake import layout
 from tasks.lake.store import Artifact, Store
@@ -42,8 +42,10 @@ class LandingReport(BaseModel):
 
 
 def read_landing(lake: Store, shard: str) -> LandingReport | None:
-    """Returns the report of a shard, or None if `etl` has not completed it."""
+    """Returns the report of a shard, or None if `etl` has not completed it or it was damaged."""
     try:
-        return LandingReport.model_validate_json(lake.read(layout.landing(shard, layout.REJECTED)))
-    except FileNotFoundError:
+        data = lake.read(layout.landing(shard, layout.REJECTED))
+        report = LandingReport.model_validate_json(data)
+    except (FileNotFoundError, ValidationError):
         return None
+    return report if all(lake.is_whole(artifact) for artifact in report.artifacts) else None

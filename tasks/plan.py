@@ -71,7 +71,9 @@ def _make_plan(
     lake: Store, run: str, settings: Settings, full_rebuild: bool, prefix: str
 ) -> RunPlan:
     listed = time.time()
-    base = Releases(lake).latest()
+    releases = Releases(lake)
+    # One that was damaged is as good as none: what it held is computed again.
+    base = next(filter(releases.is_whole, releases.newest_first()), None)
     catalogue = open_catalogue(lake, settings.catalogue)
     preprocessing = preprocessing_of(settings.pipeline)
     model = model_id(settings.pipeline, preprocessing)
@@ -113,6 +115,8 @@ def _make_plan(
 
 
 def _as_folder(prefix: str) -> str:
+    if ".." in prefix.split("/"):
+        raise UserError(f"the prefix {prefix} leads out of the catalogue; give a folder in it")
     return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 

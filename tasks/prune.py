@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks.contract import Summary, timed
+from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.releases import Releases
 from tasks.lake.store import TEMPORARY_SUFFIX, Store, StoredObject
@@ -73,7 +74,10 @@ def _needs(lake: Store, retention: RetentionSettings) -> _Needs:
 
 
 def _plan(lake: Store, run: str) -> RunPlan | None:
-    return read_plan(lake, run) if lake.exists(layout.plan(run)) else None
+    try:
+        return read_plan(lake, run)
+    except UserError:
+        return None  # none, or damaged: no task of it can go on
 
 
 def _is_unfinished(

@@ -33,6 +33,8 @@ def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
                 "to the setting query_prefixes"
             )
         filesystem, path = fsspec.core.url_to_fs(uri)
+        if place[0] == "file" and place[1].exists() and not place[1].is_file():
+            raise UserError(f"{uri} is not a file; give a picture")  # a pipe would never end
         with filesystem.open(path, "rb") as file:
             data = bytes(file.read(max_bytes + 1))
     except FileNotFoundError as error:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.arrays import StoredRows
+from tasks.lake.arrays import StoredRows, npy_is_whole
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import read_lines
 from tasks.lake.manifest import Manifest
@@ -98,7 +98,7 @@ def _embedded(lake: Store, plan: RunPlan) -> Iterator[Entry | None]:
 def _embedded_shard(lake: Store, plan: RunPlan, shard: str) -> Iterator[Entry | None]:
     path = layout.shard_vectors(plan.model, shard)
     report = read_landing(lake, shard)
-    if report is None or not lake.exists(path):
+    if report is None or not npy_is_whole(lake, path):
         raise UserError(f"shard {shard} is not complete; clear its failed tasks and run them again")
     vectors = StoredRows(lake, path)
     names, digests = (

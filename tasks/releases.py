@@ -28,7 +28,8 @@ def list_releases(lake: Store, *, pin: int = 0, unpin: bool = False, as_json: bo
         releases.pin(pin)
     if unpin:
         releases.unpin()
-    current, pinned = releases.current(), releases.pinned()
+    pinned = releases.pinned()
+    current = releases.current()
     version = current.version if current else None
     if as_json:
         listed = [release.model_dump(mode="json") for release in releases.newest_first()]

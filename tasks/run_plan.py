@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.errors import UserError
 from tasks.imaging.preprocessing import Preprocessing
@@ -67,7 +67,7 @@ def read_plan(lake: Store, run: str) -> RunPlan:
     """Returns the plan of a run.
 
     Raises:
-        UserError: the run has not been planned.
+        UserError: the run has not been planned, or its plan is damaged.
     """
     path = layout.plan(run)
     try:
@@ -76,6 +76,8 @@ def read_plan(lake: Store, run: str) -> RunPlan:
         raise UserError(
             f"run {run} has no plan ({lake.uri(path)}); run the task `plan` first"
         ) from error
+    except ValidationError as error:
+        raise UserError(f"the plan {lake.uri(path)} is damaged; start a new run") from error
 
 
 def open_catalogue(lake: Store, catalogue: str) -> Store:

@@ -1,8 +1,8 @@
 """search: a query image and a release -> the most similar images, result.json and result.png."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,9 +96,15 @@ class Searcher:
         Raises:
             UserError: there is no release, or it is damaged.
         """
-        release = Releases(lake).current()
+        releases = Releases(lake)
+        release = releases.current()
         if release is None:
             raise UserError(f"there is no release in {lake} yet; run image_reindex first")
+        if not releases.is_whole(release):
+            raise UserError(
+                f"release {release.version} is damaged; run image_reindex to make another, or go "
+                "back to an older one with `releases --pin`"
+            )
         self.release: Manifest = release
         self._lake, self._settings = lake, settings
         self._catalogue = open_catalogue(lake, release.catalogue)
@@ -181,4 +187,5 @@ class Searcher:
 
 def _is_place(query: str) -> bool:
     """Tells whether a query is a URI or a path, or is a file though written as a name."""
-    return "://" in query or query.startswith(("/", "./", "../", "~")) or Path(query).exists()
+    written_as_place = "://" in query or query.startswith(("/", "./", "../", "~"))
+    return written_as_place or os.path.exists(query)  # noqa: PTH110  # Path.exists raises if it is too long

@@ -27,14 +27,13 @@ def open_console(*, stderr: bool = False) -> Console:
 
 def show_results(console: Console, query: str, release: int, results: list[dict[str, Any]]) -> None:
     """Prints the hits of a search, best first."""
-    console.print(Text(f"Most similar to {query} (release {release})"), soft_wrap=True)
+    console.print(_plain(f"Most similar to {query} (release {release})"), soft_wrap=True)
     table = Table()
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
     table.add_column("name", overflow="fold")
     for hit in results:
-        # Text, for a name may hold square brackets, which mean style to rich.
-        table.add_row(str(hit["rank"]), f"{hit['score']:.4f}", Text(hit["name"]))
+        table.add_row(str(hit["rank"]), f"{hit['score']:.4f}", _plain(hit["name"]))
     console.print(table)
 
 
@@ -97,7 +96,7 @@ def _show_release(console: Console, release: dict[str, Any]) -> None:
     )
     for rejection in release["rejections"]:
         text = f"  rejected {rejection['name']}: {rejection['reason']}"
-        console.print(Text(text), soft_wrap=True)
+        console.print(_plain(text), soft_wrap=True)
 
 
 def _results(lake: Store, run: str) -> dict[str, list[dict[str, Any]]]:
@@ -115,3 +114,8 @@ def _stage_figures(summaries: list[dict[str, Any]]) -> tuple[str, str, str, str]
     images = sum(summary.get("images", 0) for summary in summaries)
     speed = f"{images / seconds:.1f}" if images and seconds else ""
     return str(len(summaries)), str(images or ""), f"{seconds:.1f}", speed
+
+
+def _plain(text: str) -> Text:
+    """Returns a text as it stands: no markup, and no control characters, which a name may hold."""
+    return Text("".join(letter if letter.isprintable() else "?" for letter in text))

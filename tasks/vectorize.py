@@ -4,7 +4,7 @@ import numpy as np
 
 from tasks.contract import Summary, timed
 from tasks.lake import layout
-from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
+from tasks.lake.arrays import npy_is_whole, npy_shape, read_npy_batches, write_npy
 from tasks.lake.store import Store
 from tasks.model import open_vectorizer, read_model_card
 from tasks.progress import track
@@ -32,7 +32,7 @@ def vectorize(lake: Store, run: str, shard: str, settings: Settings) -> Summary:
     plan = read_plan(lake, run)
     source, target = layout.features(shard), layout.shard_vectors(plan.model, shard)
     with timed() as summary:
-        summary |= {"shard": shard, "already_complete": lake.exists(target)}
+        summary |= {"shard": shard, "already_complete": npy_is_whole(lake, target)}
         if not summary["already_complete"]:
             card = read_model_card(lake, plan.model)
             vectorizer = open_vectorizer(lake, card, plan.pipeline.runtime, settings)

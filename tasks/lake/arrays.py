@@ -89,6 +89,17 @@ def npy_shape(store: Store, path: str) -> tuple[int, ...]:
         return _read_header(stream, path).shape
 
 
+def npy_is_whole(store: Store, path: str) -> bool:
+    """Tells whether an array is there and as long as its header says."""
+    try:
+        size = store.stat(path).bytes
+        with store.open(path) as stream:
+            header = _read_header(stream, path)
+    except (FileNotFoundError, ValueError):
+        return False
+    return size == header.offset + header.row_bytes * header.shape[0]
+
+
 class StoredRows:
     """The rows of a stored array: mapped from disk, or read by ranges from an object store."""
 

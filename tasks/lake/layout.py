@@ -2,6 +2,8 @@
 
 import re
 
+from tasks.errors import UserError
+
 NPY_IMAGE_NAMES = "image_names.npy"
 NPY_RESIZED_RGB = "resized_rgb.npy"
 NPY_FEATURE_ENGINEERED = "feature_engineered.npy"
@@ -26,8 +28,16 @@ PIN = f"{RELEASES}/pin.json"
 
 
 def run_key(run_id: str) -> str:
-    """Returns the folder of a run: its id, what a store may refuse replaced."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", run_id).lstrip(".")[:200]
+    """Returns the folder name of a run: its id, if every store can bear that.
+
+    Raises:
+        UserError: the id is empty, too long or holds other characters.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,249}", run_id):
+        raise UserError(
+            f"{run_id!r} cannot be the id of a run; use letters, digits, '.', '_', '-', at most 250"
+        )
+    return run_id
 
 
 def run(run_id: str, *parts: str) -> str:

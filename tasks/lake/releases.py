@@ -15,9 +15,8 @@ waits for a publisher that died, and no two publishers ever write to one folder.
 """
 
 import json
+import logging
 from collections.abc import Iterator
-
-from pydantic import ValidationError
 
 from tasks.errors import UserError
 from tasks.lake import layout
@@ -25,6 +24,8 @@ from tasks.lake.manifest import Manifest
 from tasks.lake.store import Store
 
 CLAIM = "claim.json"
+
+logger = logging.getLogger(__name__)
 
 
 class Releases:
@@ -38,21 +39,20 @@ class Releases:
         return sorted(int(name) for name in self._lake.folders(layout.RELEASES) if name.isdecimal())
 
     def get(self, version: int) -> Manifest | None:
-        """Returns a complete release, or None if the number is undecided, abandoned or unknown.
-
-        Raises:
-            UserError: the manifest is damaged.
-        """
+        """Returns a complete release, or None if there is none of that number, or it is damaged."""
         path = layout.release(version, layout.MANIFEST)
         try:
             document = self._lake.read_json(path)
             return Manifest.model_validate(document) if document["state"] == "complete" else None
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, ValidationError) as error:
-            raise UserError(
-                f"{self._lake.uri(path)} is damaged; pin another release with `releases --pin`"
-            ) from error
+        except (ValueError, KeyError, TypeError):
+            logger.warning("%s is damaged; passing that release over", self._lake.uri(path))
+            return None
+
+    def is_whole(self, release: Manifest) -> bool:
+        """Tells whether all artifacts of a release are there, with the sizes they should have."""
+        return all(self._lake.is_whole(artifact) for artifact in release.artifacts.values())
 
     def newest_first(self) -> Iterator[Manifest]:
         """Yields the complete releases, newest first, reading each only when asked for."""
@@ -65,9 +65,19 @@ class Releases:
         return next(self.newest_first(), None)
 
     def current(self) -> Manifest | None:
-        """Returns the release that search uses: the pinned one, else the newest."""
+        """Returns the release that search uses: the pinned one, else the newest.
+
+        Raises:
+            UserError: the pinned release is gone.
+        """
         pinned = self.pinned()
-        return self.latest() if pinned is None else self.get(pinned)
+        release = self.latest() if pinned is None else self.get(pinned)
+        if pinned is not None and release is None:
+            raise UserError(
+                f"search is pinned to release {pinned}, which is gone or damaged; pin another "
+                "with `releases --pin`, or `releases --unpin`"
+            )
+        return release
 
     def pinned(self) -> int | None:
         """Returns the version that search is held at, or None where it follows the newest."""

@@ -172,6 +172,13 @@ class Store:
         """
         return _describe(path, self.fs.info(self._readable(path)))
 
+    def is_whole(self, artifact: Artifact) -> bool:
+        """Tells whether an artifact is there with the size it had when it was stored."""
+        try:
+            return self.stat(artifact.path).bytes == artifact.bytes
+        except FileNotFoundError:
+            return False
+
     def write(self, path: str, data: bytes) -> Artifact:
         """Stores a whole object, replacing what was there."""
         with self.writing(path) as stream:
@@ -262,14 +269,14 @@ class Store:
             for entry in files.values():
                 if entry.get("islink"):
                     # Listed is the link itself, but what changes is the file that it leads to.
-                    with contextlib.suppress(FileNotFoundError):
+                    with contextlib.suppress(OSError):  # it leads nowhere
                         entry = self.fs.info(entry["name"])
                 yield _describe(entry["name"].removeprefix(self.root + "/"), entry)
 
     def _readable(self, path: str) -> str:
         full = self._full(path)
         if self._confined and os.path.lexists(full):
-            place = Path(full).resolve()
+            place = Path(os.path.realpath(full))
             # Opening a pipe would wait for ever, and a link could lead to anything on the machine.
             if not (place.is_file() and place.is_relative_to(Path(self.root).resolve())):
                 raise NotAnObjectError(f"{full} is no regular file below {self.root}")

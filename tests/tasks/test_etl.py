@@ -121,6 +121,7 @@ def test_only_regular_files_of_the_catalogue_are_read(
     (master / "link_nowhere.jpg").symlink_to(tmp_path / "nothing")
     (master / "link_folder").symlink_to(tmp_path / "elsewhere")
     (master / "link_inside.jpg").symlink_to(master / "good.jpg")
+    (master / "link_loop.jpg").symlink_to(master / "link_loop.jpg")
     os.mkfifo(master / "pipe.jpg")
     shard = planned_shard(lake)
     etl(lake, "r", shard)

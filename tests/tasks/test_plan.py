@@ -147,6 +147,11 @@ def test_an_emptied_catalogue_is_an_error_and_the_release_stands(
         plan(indexed, "r", SETTINGS)
 
 
+def test_a_prefix_cannot_lead_out_of_the_catalogue(indexed: Store) -> None:
+    with pytest.raises(UserError, match="leads out of the catalogue"):
+        plan(indexed, "r", SETTINGS, prefix="../..")
+
+
 def test_a_missing_catalogue_is_an_error(lake: Store, tmp_path: Path) -> None:
     settings = settings_for_tests(catalogue=(tmp_path / "nowhere").as_uri())
     with pytest.raises(UserError, match="nowhere does not exist"):

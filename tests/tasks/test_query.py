@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,14 @@ def test_an_unknown_scheme_is_an_error(folder: Path) -> None:
         read_query("gopher://x", (str(folder),), 100)
 
 
+def test_a_pipe_is_an_error_and_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.jpg")
+    with pytest.raises(UserError, match="is not a file"):
+        read_query(str(folder / "pipe.jpg"), (str(folder),), 100)
+
+
 def test_a_folder_is_an_error(folder: Path) -> None:
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match="is not a file"):
         read_query(str(folder / "allowed"), (str(folder),), 100)
 
 

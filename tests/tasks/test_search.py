@@ -101,6 +101,11 @@ def test_a_file_that_is_no_picture_is_an_error(indexed: Store, master: Path) -> 
         search(indexed, "s", str(master / "broken.jpg"), 1, SETTINGS)
 
 
+def test_a_query_longer_than_any_path_is_an_error(indexed: Store) -> None:
+    with pytest.raises(UserError, match="no image is named 'yyy"):
+        search(indexed, "s", "y" * 5000, 1, SETTINGS)
+
+
 def test_an_empty_query_is_an_error(indexed: Store) -> None:
     with pytest.raises(UserError, match="no query image"):
         search(indexed, "s", " ", 1, SETTINGS)

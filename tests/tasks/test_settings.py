@@ -60,3 +60,9 @@ def test_a_config_that_does_not_exist_is_an_error(config: Path) -> None:
 def test_the_section_of_airflow_is_left_to_airflow(config: Path) -> None:
     config.write_text('[airflow]\nanything = "goes"\n')
     load_settings()
+
+
+def test_a_list_that_is_no_json_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGE_SEARCH_QUERY_PREFIXES", "/data")
+    with pytest.raises(UserError, match=r"query_prefixes.*given as JSON"):
+        load_settings()

@@ -139,12 +139,18 @@ def test_a_release_that_does_not_exist_cannot_be_pinned(lake: Store) -> None:
         Releases(lake).pin(7)
 
 
-def test_a_damaged_manifest_is_an_error_that_names_it(lake: Store) -> None:
+def test_a_damaged_manifest_is_passed_over_with_a_warning(
+    lake: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     releases = Releases(lake)
+    publish(releases)
     version = publish(releases)
     lake.write(layout.release(version, layout.MANIFEST), b'{"state": "complete"')
-    with pytest.raises(UserError, match=r"releases/000001/manifest\.json is damaged"):
-        releases.latest()
+    latest = releases.latest()
+    assert latest
+    assert latest.version == 1
+    assert "releases/000002/manifest.json is damaged" in caplog.text
+    assert publish(releases) == 3
 
 
 def test_a_damaged_pin_is_an_error_that_names_it(lake: Store) -> None:

@@ -1,0 +1,100 @@
+"""What was damaged from outside is noticed and made again; it never stops the pipeline for good."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import UserError
+from tasks.etl import etl
+from tasks.feature_engineering import feature_engineering
+from tasks.lake import layout
+from tasks.lake.releases import Releases
+from tasks.lake.store import Store
+from tasks.plan import plan
+from tasks.prune import prune
+from tasks.publish import publish
+from tasks.search import search
+from tasks.settings import RetentionSettings
+from tasks.vectorize import vectorize
+from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
+
+SETTINGS = settings_for_tests()
+
+
+def cut(lake: Store, path: str) -> None:
+    lake.write(path, lake.read(path)[:-1000])
+
+
+def test_a_damaged_artifact_of_a_shard_is_made_again_by_its_task(
+    indexed: Store, master: Path
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    planned = plan(indexed, "r", SETTINGS)
+    (shard,) = (part["shard"] for part in planned["shards"])
+    artifacts = {
+        layout.landing(shard, layout.NPY_RESIZED_RGB): lambda: etl(indexed, "r", shard),
+        layout.features(shard): lambda: feature_engineering(indexed, "r", shard),
+        layout.shard_vectors(planned["model"], shard): lambda: vectorize(
+            indexed, "r", shard, SETTINGS
+        ),
+    }
+    for path, make in artifacts.items():
+        make()
+        whole = indexed.read(path)
+        cut(indexed, path)
+        assert not make()["already_complete"]
+        assert indexed.read(path) == whole
+    assert publish(indexed, "r")["images"] == 7
+
+
+def test_a_damaged_shard_is_not_published(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    planned = plan(indexed, "r", SETTINGS)
+    (shard,) = (part["shard"] for part in planned["shards"])
+    etl(indexed, "r", shard)
+    feature_engineering(indexed, "r", shard)
+    vectorize(indexed, "r", shard, SETTINGS)
+    cut(indexed, layout.shard_vectors(planned["model"], shard))
+    with pytest.raises(UserError, match="is not complete; clear its failed tasks"):
+        publish(indexed, "r")
+
+
+@pytest.mark.parametrize(
+    "name", [layout.NPY_IMAGE_VECTORS, layout.NPY_IMAGE_NAMES, layout.IMAGE_INDEX, layout.CATALOGUE]
+)
+def test_a_damaged_release_says_so_and_the_next_reindex_makes_another(
+    indexed: Store, name: str
+) -> None:
+    cut(indexed, layout.release(1, name))
+    with pytest.raises(UserError, match="release 1 is damaged; run image_reindex"):
+        search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)
+    assert reindex(indexed, "repair")["version"] == 2
+    assert search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)["release"] == 2
+
+
+def test_a_damaged_manifest_is_passed_over(indexed: Store) -> None:
+    cut(indexed, layout.release(1, layout.MANIFEST))
+    assert Releases(indexed).latest() is None
+    assert reindex(indexed, "repair")["version"] == 2
+    assert search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)["release"] == 2
+
+
+def test_a_damaged_model_is_built_again(indexed: Store, master: Path) -> None:
+    release = Releases(indexed).latest()
+    assert release
+    cut(indexed, layout.model(release.model["id"], layout.ONNX_VECTORIZER_MODEL))
+    reindex(indexed, "repair", full_rebuild=True)
+    assert search(indexed, "s", str(master / "coffee_0.jpg"), 1, SETTINGS)["results"]
+
+
+def test_a_damaged_plan_ends_its_run_and_stops_nothing_else(indexed: Store) -> None:
+    indexed.write(layout.plan("broken"), b'{"ver')
+    with pytest.raises(UserError, match="is damaged; start a new run"):
+        plan(indexed, "broken", SETTINGS)
+    prune(indexed, RetentionSettings())
+
+
+def test_a_pin_to_a_release_that_is_gone_says_what_to_do(indexed: Store) -> None:
+    indexed.write_json(layout.PIN, {"version": 99})
+    with pytest.raises(UserError, match="pinned to release 99, which is gone"):
+        search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)
