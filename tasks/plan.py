@@ -73,6 +73,7 @@ def _make_plan(
     listed = time.time()
     releases = Releases(lake)
     # One that was damaged is as good as none: what it held is computed again.
+    latest = releases.latest()
     base = next(filter(releases.is_whole, releases.newest_first()), None)
     catalogue = open_catalogue(lake, settings.catalogue)
     preprocessing = preprocessing_of(settings.pipeline)
@@ -93,12 +94,15 @@ def _make_plan(
                 f"no image under {catalogue.uri(prefix.rstrip('/'))}; put images there or correct "
                 "the setting `catalogue`"
             )
-        images = _to_work_on(
-            comparison.images(),
-            everything=full_rebuild or another_model,
-            rejected=base is not None and base.limits != settings.limits.model_dump(),
+        write_lines(
+            lake,
+            layout.run_catalogue(run),
+            _to_work_on(
+                comparison.images(),
+                everything=full_rebuild or another_model,
+                rejected=base is not None and base.limits != settings.limits.model_dump(),
+            ),
         )
-        write_lines(lake, layout.run_catalogue(run), images)
     return RunPlan(
         run=run,
         base=base.version if base else None,
@@ -110,6 +114,7 @@ def _make_plan(
         preprocessing=preprocessing,
         model=model,
         changes=changes,
+        repairs=base != latest,
         shards=_cut(lake, run, settings, salt=run if full_rebuild else ""),
     )
 

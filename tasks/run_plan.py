@@ -39,6 +39,7 @@ class RunPlan(BaseModel):
         preprocessing: how a picture becomes the network's input.
         model: id of the model, see `model_id`.
         changes: what was found.
+        repairs: the latest release is damaged, and the run makes one in its place.
         shards: the work.
     """
 
@@ -54,13 +55,15 @@ class RunPlan(BaseModel):
     preprocessing: Preprocessing
     model: str
     changes: Changes
+    repairs: bool
     shards: list[Shard]
 
     @property
     def anything_to_do(self) -> bool:
         """Tells whether the run has a release to make."""
         found = self.changes
-        return bool(self.shards or found.added or found.changed or found.renamed or found.removed)
+        changes = found.added + found.changed + found.renamed + found.removed
+        return bool(self.shards or self.repairs or changes)
 
 
 def read_plan(lake: Store, run: str) -> RunPlan:

@@ -72,6 +72,16 @@ def test_a_damaged_release_says_so_and_the_next_reindex_makes_another(
     assert search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)["release"] == 2
 
 
+def test_a_damaged_release_is_replaced_from_the_one_before_if_nothing_else_changed(
+    indexed: Store,
+) -> None:
+    reindex(indexed, "again", full_rebuild=True)
+    cut(indexed, layout.release(2, layout.NPY_IMAGE_VECTORS))
+    summary = reindex(indexed, "repair")
+    assert (summary["version"], summary["images"]) == (3, 6)
+    assert search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)["release"] == 3
+
+
 def test_a_damaged_manifest_is_passed_over(indexed: Store) -> None:
     cut(indexed, layout.release(1, layout.MANIFEST))
     assert Releases(indexed).latest() is None
