@@ -48,8 +48,8 @@ def plan(
         What changed, and the shards.
 
     Raises:
-        UserError: the catalogue is empty or missing, or `prefix` is given where every image must be
-            worked on.
+        UserError: the catalogue is empty or missing, or `prefix` is given where the rest of the
+            release cannot stay as it is.
     """
     with timed() as summary:
         if not lake.exists(layout.plan(run)):
@@ -79,10 +79,10 @@ def _make_plan(
     preprocessing = preprocessing_of(settings.pipeline)
     model = model_id(settings.pipeline, preprocessing)
     another_model = base is not None and base.model["id"] != model
-    if another_model and prefix:
+    if prefix and (another_model or base != latest):
         raise UserError(
-            f"the latest release was not made with {model}; reindex the whole catalogue first, "
-            f"not {prefix} alone"
+            f"the latest release is damaged or was not made with {model}; reindex the whole "
+            f"catalogue first, not {prefix} alone"
         )
     with open_comparison() as comparison:
         comparison.add_found(_readable(catalogue.objects(prefix.rstrip("/"))))

@@ -1,6 +1,5 @@
 """JSON lines in the store: one document a line, streamed, for lists as long as the catalogue."""
 
-import io
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -27,5 +26,5 @@ def read_lines(store: Store, path: str, kind: type[Line]) -> Iterator[Line]:
         pydantic.ValidationError: a line is not a document of this kind.
     """
     with store.open(path) as stream:
-        for line in io.BufferedReader(stream):  # type: ignore[type-var]
+        for line in stream:
             yield kind.model_validate_json(line)

@@ -82,6 +82,12 @@ def test_a_damaged_release_is_replaced_from_the_one_before_if_nothing_else_chang
     assert search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)["release"] == 3
 
 
+def test_a_damaged_release_is_not_built_on_folder_by_folder(indexed: Store) -> None:
+    cut(indexed, layout.release(1, layout.NPY_IMAGE_VECTORS))
+    with pytest.raises(UserError, match="reindex the whole catalogue first, not cats/ alone"):
+        plan(indexed, "repair", SETTINGS, prefix="cats")
+
+
 def test_a_damaged_manifest_is_passed_over(indexed: Store) -> None:
     cut(indexed, layout.release(1, layout.MANIFEST))
     assert Releases(indexed).latest() is None
