@@ -167,7 +167,9 @@ class Searcher:
         pictures = [
             (self._thumbnail(self._read(name)), name, score) for score, name in found[:_PICTURED]
         ]
-        return encode_png(draw_results(self._thumbnail(data), pictures, query))
+        # Of a path or URI the end tells most, and the rest may be nobody else's business.
+        caption = query.rsplit("/", 1)[-1] if _is_place(query) else query
+        return encode_png(draw_results(self._thumbnail(data), pictures, caption))
 
     def _read(self, name: str) -> bytes | None:
         """Returns a catalogue image's file, or None if it is gone or has grown over the limit."""

@@ -133,7 +133,7 @@ def test_interactive_search_answers_until_the_end_of_input(
 
 
 def test_interactive_search_ends_at_control_c_on_a_terminal(indexed: Store, tmp_path: Path) -> None:
-    # `script` of a terminal without another program: a new session takes the pty as its own.
+    # A terminal of its own for the command, so that the key arrives as a signal.
     starter = (
         "import os, pty, sys; "
         "pid, terminal = pty.fork(); "
