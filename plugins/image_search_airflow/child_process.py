@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +20,16 @@ class ChildProcess:
     """A command in a process group of its own, so that stopping it reaches its children and theirs.
 
     Standard output goes to an unnamed file: the command never waits for somebody to read it.
+
+    Args:
+        command: the program and its arguments.
+        cwd: the folder to run it in.
+        environment: all its environment variables; without, those of this process.
     """
 
-    def __init__(self, command: Sequence[str], cwd: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         with ExitStack() as opened:
             self._stdout = opened.enter_context(
                 tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
@@ -31,6 +38,7 @@ class ChildProcess:
                 subprocess.Popen(
                     command,
                     cwd=cwd,
+                    env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=self._stdout,
                     stderr=subprocess.PIPE,

@@ -92,6 +92,14 @@ def test_stopping_a_child_that_has_ended_does_nothing() -> None:
         assert process.wait() == 0
 
 
+def test_a_child_has_the_environment_it_is_given_and_no_other() -> None:
+    program = "import os, sys; print(*os.environ, file=sys.stderr)"
+    environment = {"ONLY": "this", "LC_ALL": "C.UTF-8"}
+    with ChildProcess([sys.executable, "-c", program], Path.cwd(), environment) as process:
+        (names,) = process.stderr_lines()
+    assert set(names.split()) == set(environment)
+
+
 def test_a_command_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         ChildProcess(["/no/such/command"], cwd=Path.cwd())
