@@ -28,5 +28,6 @@ def run_task(name: str, arguments: Mapping[str, Any] | None = None, **options: A
         python=settings.airflow.python,
         lake=settings.lake,
         arguments=arguments,
+        connection=settings.airflow.connection,
         **options,
     )

@@ -28,6 +28,9 @@ class AirflowSettings(BaseModel):
         REPOSITORY / ".venv" / "tasks" / "bin" / "python",
         description="Interpreter of the tasks' environment; relative to the repository.",
     )
+    connection: str = Field(
+        "", description="Airflow connection (aws) to an s3:// lake; empty for the environment's."
+    )
     retries: int = Field(2, ge=0, description="Further attempts of a task that failed.")
     retry_delay_seconds: float = Field(
         30, gt=0, description="Wait before the first further attempt; doubles from one to the next."

@@ -13,7 +13,8 @@ from airflow.sdk import DAG, Asset, BaseOperator, Param, task, task_group
 started = time.perf_counter()
 runpy.run_path(sys.argv[1])
 seconds = time.perf_counter() - started
-heavy = {"cv2", "faiss", "numpy", "onnxruntime", "tasks", "tensorflow"} & sys.modules.keys()
+heavy = {"boto3", "cv2", "faiss", "numpy", "onnxruntime", "tasks", "tensorflow"}
+heavy &= sys.modules.keys()
 print(seconds, sorted(heavy))
 """
 

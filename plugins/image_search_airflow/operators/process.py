@@ -1,5 +1,6 @@
 """Runs a task as a child process, in the tasks' own virtual environment on this machine."""
 
+import os
 import shlex
 import signal
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from image_search_airflow.child_process import ChildProcess
 from image_search_airflow.contract import task_arguments, task_failure, task_result
+from image_search_airflow.s3_access import blot_out, mask_secrets, s3_variables, with_variables
 from image_search_airflow.settings import REPOSITORY
 
 
@@ -24,6 +26,8 @@ class ProcessOperator(BaseOperator):
         arguments: the task's own options, see `task_arguments`.
         map_label: what a mapped task is called in the UI, with the `map_index_template`
             `{{ task.map_label }}`.
+        connection: id of the Airflow connection to an `s3://` lake; empty if the environment says
+            how to reach it.
         **kwargs: those of every Airflow operator.
     """
 
@@ -39,6 +43,7 @@ class ProcessOperator(BaseOperator):
         lake: str,
         arguments: Mapping[str, Any] | None = None,
         map_label: str | None = None,
+        connection: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -47,6 +52,7 @@ class ProcessOperator(BaseOperator):
         self.lake = lake
         self.arguments = arguments or {}
         self.map_label = map_label
+        self.connection = connection
         self._child: ChildProcess | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -63,8 +69,10 @@ class ProcessOperator(BaseOperator):
         # Airflow lets Ctrl-C end this process on the spot, and the child would go on without it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         last_line = ""
-        with self._start(command) as self._child:
+        environment = self._environment()
+        with self._start(command, environment) as self._child:
             for line in self._child.stderr_lines():
+                line = blot_out(line, environment)
                 self.log.info("%s", line)
                 last_line = line or last_line
             status = self._child.wait()
@@ -77,9 +85,15 @@ class ProcessOperator(BaseOperator):
         if self._child:
             self._child.stop()
 
-    def _start(self, command: Sequence[str]) -> ChildProcess:
+    def _environment(self) -> Mapping[str, str]:
+        variables = s3_variables(self.connection) if self.connection else {}
+        environment = with_variables(os.environ, variables)
+        mask_secrets(environment)
+        return environment
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> ChildProcess:
         try:
-            return ChildProcess(command, cwd=REPOSITORY)
+            return ChildProcess(command, cwd=REPOSITORY, environment=environment)
         except FileNotFoundError as error:
             raise AirflowFailException(
                 f"{self.python} does not exist; install the tasks' environment (`make install`) "

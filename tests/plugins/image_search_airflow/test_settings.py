@@ -58,7 +58,7 @@ def test_a_settings_file_that_does_not_exist_is_named(settings_file: Path) -> No
 
 def test_the_settings_file_of_the_repository_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IMAGE_SEARCH_CONFIG")
-    assert Settings().airflow.runner == "process"
+    assert (Settings().airflow.runner, Settings().airflow.connection) == ("process", "")
     assert (REPOSITORY / "dags").is_dir()
 
 

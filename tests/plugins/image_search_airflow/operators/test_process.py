@@ -1,5 +1,6 @@
 """The operator that runs a task as a child process."""
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator, MutableMapping
@@ -171,3 +172,100 @@ def test_the_time_limit_of_airflow_ends_the_task_and_what_it_started(
     with hearing(hear), pytest.raises(AirflowTaskTimeout), TimeLimit(60):
         operator(interpreter(LASTS)).execute(CONTEXT)
     assert any(line.isdigit() and ended(int(line)) for line in lines)
+
+
+SECRET = "wJalr/XUtnFEMI+K7MDENG"
+
+
+@pytest.fixture
+def _lake_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a connection `lake`, in an environment with keys of its own."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA-of-the-worker")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-worker")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-the-worker")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "7")
+    fields = {"login": "AKIA1", "password": SECRET, "extra": {"endpoint_url": "http://s3.lab"}}
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "aws", **fields}))
+
+
+PRINTS_AWS = """
+import json, os
+print(json.dumps({name: value for name, value in os.environ.items() if name[:4] == "AWS_"}))
+"""
+
+
+@pytest.mark.usefixtures("_lake_connection")
+def test_a_connection_replaces_the_keys_of_the_environment(interpreter: Interpreter) -> None:
+    assert operator(interpreter(PRINTS_AWS), connection="lake").execute(CONTEXT) == {
+        "AWS_ACCESS_KEY_ID": "AKIA1",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_ENDPOINT_URL_S3": "http://s3.lab",
+        "AWS_MAX_ATTEMPTS": "7",
+    }
+
+
+@pytest.mark.usefixtures("_lake_connection")
+def test_without_a_connection_a_task_has_what_the_environment_says(
+    interpreter: Interpreter,
+) -> None:
+    assert operator(interpreter(PRINTS_AWS)).execute(CONTEXT) == {
+        "AWS_ACCESS_KEY_ID": "AKIA-of-the-worker",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-the-worker",
+        "AWS_SESSION_TOKEN": "token-of-the-worker",
+        "AWS_MAX_ATTEMPTS": "7",
+    }
+
+
+@pytest.mark.usefixtures("_lake_connection")
+def test_no_command_line_of_this_machine_holds_the_secret(interpreter: Interpreter) -> None:
+    python = interpreter("""
+import json, os, pathlib
+secret = os.environ["AWS_SECRET_ACCESS_KEY"].encode()
+mine, others = pathlib.Path("/proc/self/cmdline"), pathlib.Path("/proc").glob("[0-9]*/cmdline")
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+print(json.dumps({"task": b"etl" in read(mine), "shown": any(secret in read(it) for it in others)}))
+""")
+    printed = operator(python, connection="lake").execute(CONTEXT)
+    assert printed == {"task": True, "shown": False}
+
+
+@pytest.mark.usefixtures("_lake_connection")
+@pytest.mark.parametrize("connection", ["lake", ""])
+def test_a_secret_that_a_task_tells_is_in_neither_its_log_nor_its_reason(
+    interpreter: Interpreter, connection: str
+) -> None:
+    python = interpreter("""
+import os, sys
+print("before", os.environ["AWS_SECRET_ACCESS_KEY"], "after", file=sys.stderr)
+sys.exit("error: no access with " + os.environ["AWS_SECRET_ACCESS_KEY"])
+""")
+    lines: list[str] = []
+    with hearing(lines.append), pytest.raises(AirflowException, match=r"with \*\*\*$"):
+        operator(python, connection=connection).execute(CONTEXT)
+    assert "before *** after" in lines
+
+
+def test_a_connection_that_does_not_exist_starts_nothing(tmp_path: Path) -> None:
+    with pytest.raises(AirflowFailException, match=r"'lake'.* does not exist; add it"):
+        operator(tmp_path / "python", connection="lake").execute(CONTEXT)
+
+
+def test_the_file_of_a_role_that_is_missing_is_not_taken_for_the_interpreter(
+    interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = {
+        "role_arn": "arn:aws:iam::123456789012:role/indexer",
+        "assume_role_method": "assume_role_with_web_identity",
+        "assume_role_with_web_identity_federation": "file",
+        "assume_role_with_web_identity_token_file": "/no/such/token",
+        "region_name": "eu-north-1",
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "aws", "extra": extra}))
+    with pytest.raises(FileNotFoundError, match="/no/such/token"):
+        operator(interpreter("print('{}')"), connection="lake").execute(CONTEXT)
