@@ -15,6 +15,7 @@ import skimage
 from PIL import Image
 
 from tasks.lake.layout import MASTER
+from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 from tasks.progress import track
 
@@ -126,7 +127,7 @@ def main() -> None:
     uri = parser.parse_args().lake
     if uri.startswith("file://"):
         Path(uri.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
-    lake = Store(uri)
+    lake = open_store(uri)
     print(f"Sample catalogue: {make_catalogue(lake)} files in {lake.uri(MASTER)}")
 
 

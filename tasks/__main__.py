@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from tasks.contract import Summary, emit, file_result, one_line_errors, set_up_logging
+from tasks.errors import UserError
+from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 from tasks.settings import Settings, load_settings
 
@@ -129,6 +131,29 @@ def prune_command(
     _do("prune", work, lake, run)
 
 
+@app.command("verify")
+def verify_command(
+    lake: Lake = "",
+    release: Annotated[int, typer.Option(help="Version to check; default: the newest.")] = 0,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Do not mark a damaged release as such.")
+    ] = False,
+) -> None:
+    """Read a release end to end and name each damaged, missing or extra object."""
+
+    def work(store: Store, settings: Settings) -> Summary:
+        from tasks.verify import verify
+
+        return verify(store, settings, version=release, read_only=read_only)
+
+    summary = _do("verify", work, lake, run="")
+    with one_line_errors():
+        if not summary["sound"]:
+            raise UserError(
+                f"release {summary['release']} is damaged; run image_reindex to make another"
+            )
+
+
 @app.command("search")
 def search_command(  # pylint: disable=too-many-arguments,too-many-positional-arguments  # options of a command line
     query: Annotated[
@@ -176,7 +201,7 @@ def search_command(  # pylint: disable=too-many-arguments,too-many-positional-ar
 
         settings = load_settings()
         # Whoever sits at the terminal may read what is theirs to read.
-        ask_and_answer(Store(lake or settings.lake), settings, top_n, ("/", *allowed), picture)
+        ask_and_answer(open_store(lake or settings.lake), settings, top_n, ("/", *allowed), picture)
 
 
 @app.command("releases")
@@ -192,7 +217,9 @@ def releases_command(
     with one_line_errors():
         from tasks.releases import list_releases
 
-        list_releases(Store(lake or load_settings().lake), pin=pin, unpin=unpin, as_json=as_json)
+        list_releases(
+            open_store(lake or load_settings().lake), pin=pin, unpin=unpin, as_json=as_json
+        )
 
 
 @app.command("report")
@@ -207,7 +234,7 @@ def report_command(
     with one_line_errors():
         from tasks.report import report
 
-        report(Store(lake or load_settings().lake), run, picture)
+        report(open_store(lake or load_settings().lake), run, picture)
 
 
 def _do(
@@ -216,16 +243,17 @@ def _do(
     lake: str,
     run: str,
     shard: str | None = None,
-) -> None:
-    """Does one task under the contract."""
+) -> Summary:
+    """Does one task under the contract; returns what it printed."""
     set_up_logging()
     with one_line_errors():
         settings = load_settings()
-        store = Store(lake or settings.lake)
+        store = open_store(lake or settings.lake)
         summary = work(store, settings)
         if run:
             file_result(store, run, task, shard, summary)
         emit(summary)
+    return summary
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from typing import Any
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
+from tasks.lake.open_store import open_store
 from tasks.lake.store import Artifact, Store
-from tasks.model import ModelCard, open_vectorizer, read_model_card
+from tasks.model import ModelCard, discard_model, open_vectorizer, read_model_card
 from tasks.run_plan import RunPlan, read_plan
 from tasks.settings import Settings
 from tasks.vectorizer.backbones import get_backbone
@@ -62,8 +63,7 @@ def _is_complete(lake: Store, model: str) -> bool:
     if all(lake.is_whole(artifact) for artifact in artifacts):
         return True
     logger.warning("model %s is damaged; building it again", model)
-    for name in (layout.MODEL_CARD, layout.TF_VECTORIZER_MODEL, layout.ONNX_VECTORIZER_MODEL):
-        lake.delete(layout.model(model, name))
+    discard_model(lake, model)
     return False
 
 
@@ -140,7 +140,7 @@ def _exchange_weights(lake: Store, cache: Path, backbone: str, *, download: bool
     stored = {name: size for name, size in names if name.startswith(f"{backbone}-")}
     here = {file.name: file.stat().st_size for file in cache.glob(f"{backbone}-*.npz")}
     if download:
-        local = Store(str(cache))
+        local = open_store(str(cache))
         for name in stored.keys() - here.keys():
             local.write(name, lake.read(f"{layout.WEIGHTS}/{name}"))
     else:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.store import Store
+from tasks.lake.store import DamagedError, Store
 
 # Where the sidecar of a Kubernetes pod picks up the XCom.
 XCOM_FILE = Path("/airflow/xcom/return.json")
@@ -73,6 +73,9 @@ def one_line_errors() -> Iterator[None]:
         yield
     except UserError as error:
         _fail(str(error), NEEDS_A_PERSON)
+    except DamagedError as error:
+        advice = "`python -m tasks verify` names all damage, and image_reindex repairs it"
+        _fail(f"{error}; {advice}", MAY_PASS)
     except Exception as error:  # pylint: disable=broad-exception-caught  # the process's last word
         logger.exception("unexpected failure")
         _fail(f"{type(error).__name__}: {error}", MAY_PASS)

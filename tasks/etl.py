@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,8 +21,6 @@ from tasks.landing import LandingReport, RejectedMember, read_landing
 from tasks.parallel import bounded_map
 from tasks.progress import track
 from tasks.run_plan import RunPlan, open_catalogue, read_plan
-
-_TRIES = 4
 
 logger = logging.getLogger(__name__)
 
@@ -113,9 +110,8 @@ def _load(catalogue: Store, plan: RunPlan, member: Image) -> _Loaded | RejectedM
         data = _fetch(catalogue, member)
     except FileNotFoundError:
         return RejectedMember(name=member.name, reason="gone since the run began", passing=True)
-    except NotAnObjectError:
-        reason = "not a regular file, or a link that leads out of the catalogue"
-        return RejectedMember(name=member.name, reason=reason)
+    except NotAnObjectError as error:
+        return RejectedMember(name=member.name, reason=str(error))
     if data is None:
         return RejectedMember(
             name=member.name, reason="changed while the run read it", passing=True
@@ -130,17 +126,7 @@ def _load(catalogue: Store, plan: RunPlan, member: Image) -> _Loaded | RejectedM
 
 def _fetch(catalogue: Store, member: Image) -> bytes | None:
     """Returns the content that was planned, or None if the object is another one now."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            if catalogue.stat(member.name).bytes != member.bytes:
-                return None
-            data = catalogue.read(member.name)
-            return data if catalogue.stat(member.name).fingerprint == member.fingerprint else None
-        except (FileNotFoundError, NotAnObjectError):
-            raise
-        except OSError as error:
-            if attempt == _TRIES:
-                raise
-            logger.warning("reading %r failed, trying again: %s", member.name, error)
-            time.sleep(2.0 ** (attempt - 2))
-    raise AssertionError("unreachable")
+    # No more than was planned is read, however much there is by now.
+    data = catalogue.read_range(member.name, 0, member.bytes) if member.bytes else b""
+    found = catalogue.stat(member.name)
+    return data if found.fingerprint == member.fingerprint else None

@@ -3,12 +3,15 @@
 import numpy as np
 
 from tasks.contract import Summary, timed
+from tasks.errors import UserError
 from tasks.imaging.preprocessing import preprocess_input
 from tasks.lake import layout
-from tasks.lake.arrays import npy_is_whole, npy_shape, read_npy_batches, write_npy
-from tasks.lake.store import Store
+from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
+from tasks.lake.seals import seal, sealed
+from tasks.lake.store import Artifact, DamagedError, Store
+from tasks.landing import discard_landing, read_landing
 from tasks.progress import track
-from tasks.run_plan import read_plan
+from tasks.run_plan import RunPlan, read_plan
 
 _BATCH = 64
 
@@ -23,17 +26,31 @@ def feature_engineering(lake: Store, run: str, shard: str) -> Summary:
 
     Returns:
         How many images there are.
+
+    Raises:
+        UserError: the shard has not landed.
+        DamagedError: the resized images are damaged. They do not count any longer.
     """
-    source, target = layout.landing(shard, layout.NPY_RESIZED_RGB), layout.features(shard)
+    plan = read_plan(lake, run)
+    landed = read_landing(lake, shard)
+    if landed is None:
+        raise UserError(f"shard {shard} has not landed; clear its task etl")
+    # Once the vectors are there, nobody needs the features, and they may have been pruned.
+    wanted_no_more = sealed(lake, layout.shard_vectors(plan.model, shard)) is not None
     with timed() as summary:
-        summary |= {"shard": shard, "already_complete": npy_is_whole(lake, target)}
-        if not summary["already_complete"]:
-            mode = read_plan(lake, run).preprocessing.mode
-            batches = (
-                preprocess_input(rgb, mode) for rgb in read_npy_batches(lake, source, _BATCH)
-            )
-            shape = npy_shape(lake, source)
-            tracked = track(batches, shape[0], "preprocessing images", len)
-            write_npy(lake, target, shape, np.float32, tracked)
-        summary["images"] = npy_shape(lake, target)[0]
+        complete = wanted_no_more or sealed(lake, layout.features(shard)) is not None
+        summary |= {"shard": shard, "already_complete": complete, "images": landed.images}
+        if not complete:
+            try:
+                _preprocess(lake, shard, landed.artifact(layout.NPY_RESIZED_RGB), plan)
+            except DamagedError:
+                discard_landing(lake, shard)
+                raise
     return summary
+
+
+def _preprocess(lake: Store, shard: str, resized: Artifact, plan: RunPlan) -> None:
+    mode, shape = plan.preprocessing.mode, npy_shape(lake, resized.path)
+    batches = (preprocess_input(rgb, mode) for rgb in read_npy_batches(lake, resized, _BATCH))
+    tracked = track(batches, shape[0], "preprocessing images", len)
+    seal(lake, write_npy(lake, layout.features(shard), shape, np.float32, tracked))

@@ -40,6 +40,10 @@ class LandingReport(BaseModel):
         """Tells whether another try would end the same way."""
         return not any(member.passing for member in self.rejected)
 
+    def artifact(self, name: str) -> Artifact:
+        """Returns one of the artifacts by its file name."""
+        return next(item for item in self.artifacts if item.path.endswith(f"/{name}"))
+
 
 def read_landing(lake: Store, shard: str) -> LandingReport | None:
     """Returns the report of a shard, or None if `etl` has not completed it or it was damaged."""
@@ -49,3 +53,8 @@ def read_landing(lake: Store, shard: str) -> LandingReport | None:
     except (FileNotFoundError, ValidationError):
         return None
     return report if all(lake.is_whole(artifact) for artifact in report.artifacts) else None
+
+
+def discard_landing(lake: Store, shard: str) -> None:
+    """Puts a shard aside that turned out damaged: `etl` will make it again."""
+    lake.delete(layout.landing(shard, layout.REJECTED))

@@ -56,6 +56,12 @@ def read_model_card(lake: Store, model: str) -> ModelCard:
         ) from error
 
 
+def discard_model(lake: Store, model: str) -> None:
+    """Removes a model that turned out damaged: `build_model` will make it again."""
+    for name in (layout.MODEL_CARD, layout.TF_VECTORIZER_MODEL, layout.ONNX_VECTORIZER_MODEL):
+        lake.delete(layout.model(model, name))
+
+
 def open_vectorizer(
     lake: Store, card: ModelCard, runtime: Literal["onnx", "keras"], settings: Settings
 ) -> Vectorizer:
@@ -68,7 +74,7 @@ def open_vectorizer(
         settings: threads and cache of this machine.
 
     Raises:
-        UserError: the stored model is not what its card says.
+        DamagedError: the stored model is not what its card says.
     """
     name = layout.ONNX_VECTORIZER_MODEL if runtime == "onnx" else layout.TF_VECTORIZER_MODEL
     path = local_file(lake, card.artifacts[name], settings.cache)

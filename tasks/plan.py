@@ -3,6 +3,7 @@
 import itertools
 import logging
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 
 from tasks.contract import Summary, timed
@@ -12,7 +13,7 @@ from tasks.lake.catalogue import Comparison, Image, open_comparison
 from tasks.lake.lines import read_lines, write_lines
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
-from tasks.lake.store import NotAnObjectError, Store, StoredObject
+from tasks.lake.store import Artifact, NotAnObjectError, Store, StoredObject
 from tasks.landing import read_landing
 from tasks.parallel import bounded_map
 from tasks.progress import track
@@ -54,7 +55,8 @@ def plan(
     with timed() as summary:
         if not lake.exists(layout.plan(run)):
             made = _make_plan(lake, run, settings, full_rebuild, _as_folder(prefix))
-            lake.write(layout.plan(run), made.model_dump_json(indent=1).encode())
+            # Of two attempts at once, the first one pins the run.
+            lake.create(layout.plan(run), made.model_dump_json(indent=1).encode())
         found = read_plan(lake, run)
         summary |= {
             "run": run,
@@ -73,13 +75,12 @@ def _make_plan(
     listed = time.time()
     releases = Releases(lake)
     # One that was damaged is as good as none: what it held is computed again.
-    latest = releases.latest()
-    base = next(filter(releases.is_whole, releases.newest_first()), None)
+    base = releases.latest()
     catalogue = open_catalogue(lake, settings.catalogue)
     preprocessing = preprocessing_of(settings.pipeline)
     model = model_id(settings.pipeline, preprocessing)
     another_model = base is not None and base.model["id"] != model
-    if prefix and (another_model or base != latest):
+    if prefix and (another_model or base != next(releases.newest_first(), None)):
         raise UserError(
             f"the latest release is damaged or was not made with {model}; reindex the whole "
             f"catalogue first, not {prefix} alone"
@@ -94,9 +95,9 @@ def _make_plan(
                 f"no image under {catalogue.uri(prefix.rstrip('/'))}; put images there or correct "
                 "the setting `catalogue`"
             )
-        write_lines(
+        listing = write_lines(
             lake,
-            layout.run_catalogue(run),
+            layout.run_catalogue(run, uuid.uuid4().hex),
             _to_work_on(
                 comparison.images(),
                 everything=full_rebuild or another_model,
@@ -113,9 +114,9 @@ def _make_plan(
         limits=settings.limits,
         preprocessing=preprocessing,
         model=model,
+        listing=listing,
         changes=changes,
-        repairs=base != latest,
-        shards=_cut(lake, run, settings, salt=run if full_rebuild else ""),
+        shards=_cut(lake, listing, run, settings, salt=run if full_rebuild else ""),
     )
 
 
@@ -138,28 +139,25 @@ def _readable(objects: Iterable[StoredObject]) -> Iterator[StoredObject]:
 def _known(lake: Store, base: Manifest | None, prefix: str) -> Iterator[Image]:
     if base is None:
         return
-    path = base.artifacts[layout.CATALOGUE].path
-    for image in read_lines(lake, path, Image):
-        if image.name.startswith(prefix):
-            yield image
+    with Releases(lake).noting_damage(base):
+        for image in read_lines(lake, base.artifacts[layout.CATALOGUE], Image):
+            if image.name.startswith(prefix):
+                yield image
 
 
 def _note_same_content(catalogue: Store, comparison: Comparison) -> None:
     """Finds images that were renamed or merely touched: a known one's size and content."""
 
-    def compare(candidate: tuple[Image, list[Image]]) -> tuple[Image, Image | None]:
-        new, known = candidate
+    def digest(candidate: Image) -> tuple[str, str]:
         try:
-            digest = catalogue.digest(new.name)
+            return candidate.name, catalogue.digest(candidate.name)
         except (FileNotFoundError, NotAnObjectError):
-            return new, None  # etl will say so
-        return new, next((old for old in known if old.sha256 == digest), None)
+            return candidate.name, ""  # etl will say so
 
-    candidates = list(comparison.candidates())
-    compared = bounded_map(compare, candidates, _READERS)
-    for new, old in track(compared, len(candidates), "comparing renamed and touched images"):
-        if old:
-            comparison.mark_same(new.name, old)
+    digests = bounded_map(digest, comparison.candidates(), _READERS)
+    for name, sha256 in track(digests, None, "comparing renamed and touched images"):
+        if known := comparison.find_same(name, sha256):
+            comparison.mark_same(name, known)
 
 
 def _to_work_on(images: Iterable[Image], *, everything: bool, rejected: bool) -> Iterator[Image]:
@@ -171,11 +169,11 @@ def _to_work_on(images: Iterable[Image], *, everything: bool, rejected: bool) ->
             yield image
 
 
-def _cut(lake: Store, run: str, settings: Settings, salt: str) -> list[Shard]:
+def _cut(lake: Store, listing: Artifact, run: str, settings: Settings, salt: str) -> list[Shard]:
     """Cuts the images to work on into shards, by name, and lists the members of each."""
-    count = sum(1 for _ in _images_to_work_on(lake, run))
+    count = sum(1 for _ in _images_to_work_on(lake, listing))
     size = max(settings.pipeline.shard_size, -(-count // settings.pipeline.max_shards))
-    images = _images_to_work_on(lake, run)
+    images = _images_to_work_on(lake, listing)
     shards = []
     while members := list(itertools.islice(images, size)):
         shard = _shard_of(lake, run, settings, members, salt)
@@ -184,9 +182,8 @@ def _cut(lake: Store, run: str, settings: Settings, salt: str) -> list[Shard]:
     return shards
 
 
-def _images_to_work_on(lake: Store, run: str) -> Iterator[Image]:
-    images = read_lines(lake, layout.run_catalogue(run), Image)
-    return (image for image in images if image.is_new)
+def _images_to_work_on(lake: Store, listing: Artifact) -> Iterator[Image]:
+    return (image for image in read_lines(lake, listing, Image) if image.is_new)
 
 
 def _shard_of(lake: Store, run: str, settings: Settings, members: list[Image], salt: str) -> str:

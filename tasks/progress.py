@@ -14,13 +14,13 @@ logger = logging.getLogger(__name__)
 
 
 def track(
-    items: Iterable[Item], total: int, label: str, size: Callable[[Item], int] = lambda _: 1
+    items: Iterable[Item], total: int | None, label: str, size: Callable[[Item], int] = lambda _: 1
 ) -> Iterator[Item]:
     """Yields the items and shows how much of `total` is through.
 
     Args:
         items: what is worked on; each is through when the next is asked for.
-        total: of the sizes of all items.
+        total: of the sizes of all items, if it is known.
         label: what is being done, e.g. "reading images".
         size: of an item, e.g. `len` for batches of images.
     """
@@ -31,7 +31,7 @@ def track(
 
 
 def _with_bar(
-    items: Iterable[Item], total: int, label: str, size: Callable[[Item], int]
+    items: Iterable[Item], total: int | None, label: str, size: Callable[[Item], int]
 ) -> Iterator[Item]:
     from rich.console import Console
     from rich.progress import Progress
@@ -44,16 +44,16 @@ def _with_bar(
 
 
 def _with_lines(
-    items: Iterable[Item], total: int, label: str, size: Callable[[Item], int]
+    items: Iterable[Item], total: int | None, label: str, size: Callable[[Item], int]
 ) -> Iterator[Item]:
     started = shown = time.monotonic()
-    done = 0
+    done, of_total = 0, f" of {total}" if total is not None else ""
     for item in items:
         yield item
         done += size(item)
         now = time.monotonic()
         if now - shown >= _SECONDS_BETWEEN_LINES:
             shown = now
-            logger.info("%s: %d of %d, %.1f/s", label, done, total, done / (now - started))
+            logger.info("%s: %d%s, %.1f/s", label, done, of_total, done / (now - started))
     if done:
         logger.info("%s: %d in %.1f s", label, done, time.monotonic() - started)

@@ -1,19 +1,23 @@
 """prune: drops what no kept release and no unfinished run needs."""
 
+import itertools
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
+from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
-from tasks.lake.store import TEMPORARY_SUFFIX, Store, StoredObject
+from tasks.lake.store import Store, StoredObject
 from tasks.run_plan import RunPlan, read_plan
 from tasks.settings import RetentionSettings
 
 _DAY = 86_400.0
+# Whoever still writes after that long is gone.
+_UNFINISHED_DAYS = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -21,24 +25,41 @@ logger = logging.getLogger(__name__)
 def prune(lake: Store, retention: RetentionSettings, *, dry_run: bool = False) -> Summary:
     """Removes old releases, and the artifacts that only they or finished runs needed.
 
+    It may be killed at any moment, and run while others work: what tells that something is complete
+    goes first, so nobody takes the rest for it.
+
     Args:
         lake: the data lake.
         retention: what stays, and how long.
         dry_run: only say what would go.
 
     Returns:
-        How many objects and bytes went, or would go.
+        How many objects and bytes went, or would go, in all and by zone.
     """
     verb = "would remove" if dry_run else "removing"
-    objects = size = 0
+    zones: dict[str, dict[str, int]] = {}
     with timed() as summary:
         for item in _superfluous(lake, retention):
             logger.info("%s %s (%d bytes)", verb, item.path, item.bytes)
-            objects, size = objects + 1, size + item.bytes
+            _count(zones, item)
             if not dry_run:
                 lake.delete(item.path)
-        summary |= {"dry_run": dry_run, "objects": objects, "bytes": size}
+        for item in _unfinished_writes(lake):
+            logger.info("%s what was left of writing %s", verb, item.path)
+            _count(zones, item)
+            if not dry_run:
+                lake.discard_unfinished(item)
+        objects, size = (
+            sum(zone[kind] for zone in zones.values()) for kind in ("objects", "bytes")
+        )
+        summary |= {"dry_run": dry_run, "objects": objects, "bytes": size, "zones": zones}
     return summary
+
+
+def _count(zones: dict[str, dict[str, int]], item: StoredObject) -> None:
+    zone = zones.setdefault(item.path.split("/", 1)[0], {"objects": 0, "bytes": 0})
+    zone["objects"] += 1
+    zone["bytes"] += item.bytes
 
 
 @dataclass(frozen=True)
@@ -58,19 +79,31 @@ def _needs(lake: Store, retention: RetentionSettings) -> _Needs:
         if _is_unfinished(lake, key, plan, retention)
     }
     plans = [plan for plan in unfinished.values() if plan]
-    releases = Releases(lake)
-    bases = {plan.base for plan in plans} | {releases.pinned()}
-    kept = [
-        release
-        for rank, release in enumerate(releases.newest_first())
-        if rank < retention.releases or release.version in bases
-    ]
+    kept = list(_kept_releases(lake, retention, {plan.base for plan in plans}))
     return _Needs(
         releases={release.version for release in kept},
         models={str(release.model["id"]) for release in kept} | {plan.model for plan in plans},
         shards={shard.shard for plan in plans for shard in plan.shards},
         runs=set(unfinished),
     )
+
+
+def _kept_releases(
+    lake: Store, retention: RetentionSettings, bases: set[int | None]
+) -> Iterator[Manifest]:
+    releases = Releases(lake)
+    pinned = releases.pinned()
+    sound = 0
+    superseded = float("inf")  # when the next newer release took over
+    for release in releases.newest_first():
+        in_use = release.version in bases or release.version == pinned
+        # A search may still be reading it.
+        recent = _days_since(superseded) < retention.superseded_days
+        if in_use or recent or sound < retention.releases:
+            yield release
+        if releases.is_sound(release):
+            sound += 1
+            superseded = release.created_seconds
 
 
 def _plan(lake: Store, run: str) -> RunPlan | None:
@@ -90,43 +123,54 @@ def _is_unfinished(
 
 
 def _superfluous(lake: Store, retention: RetentionSettings) -> Iterator[StoredObject]:
+    models, landed, featured, runs = (
+        lake.folders(zone)
+        for zone in (layout.MODEL, layout.LANDING, layout.FEATURE_STORE, layout.RUNS)
+    )
+    # Looked up after the listings: what begins from here on finds nothing that is about to go.
     needs = _needs(lake, retention)
     yield from _old_releases(lake, needs)
-    shard_folders = [
-        (layout.FEATURE_STORE, retention.feature_store_days),
-        (layout.LANDING, retention.landing_days),
-        *(
-            (f"{layout.MODEL}/{model}/vectors", retention.landing_days)
-            for model in lake.folders(layout.MODEL)
-        ),
-    ]
-    for folder, days in shard_folders:
-        for shard in set(lake.folders(folder)) - needs.shards:
-            yield from _older_than(lake, f"{folder}/{shard}", days)
-    for model in set(lake.folders(layout.MODEL)) - needs.models:
-        for item in _older_than(lake, f"{layout.MODEL}/{model}", retention.abandoned_days):
-            if "/vectors/" not in item.path:
-                yield item
-    for run in set(lake.folders(layout.RUNS)) - needs.runs:
-        yield from _older_than(lake, layout.run(run), retention.runs_days)
-    for item in lake.objects():
-        if item.path.endswith(TEMPORARY_SUFFIX) and _days_since(item.modified) > 1:
-            yield item
+    for shard in sorted(set(featured) - needs.shards):
+        folder = f"{layout.FEATURE_STORE}/{shard}"
+        yield from _if_older(lake.objects(folder), retention.feature_store_days)
+    for shard in sorted(set(landed) - needs.shards):
+        yield from _if_older(lake.objects(f"{layout.LANDING}/{shard}"), retention.landing_days)
+    for model in models:
+        yield from _of_model(lake, model, needs, retention)
+    for run in sorted(set(runs) - needs.runs):
+        yield from _if_older(lake.objects(layout.run(run)), retention.runs_days)
+
+
+def _of_model(
+    lake: Store, model: str, needs: _Needs, retention: RetentionSettings
+) -> Iterator[StoredObject]:
+    vectors = f"{layout.MODEL}/{model}/vectors"
+    for shard in sorted(set(lake.folders(vectors)) - needs.shards):
+        yield from _if_older(lake.objects(f"{vectors}/{shard}"), retention.landing_days)
+    if model not in needs.models:
+        everything = lake.objects(f"{layout.MODEL}/{model}")
+        network = (item for item in everything if not item.path.startswith(f"{vectors}/"))
+        yield from _if_older(network, retention.abandoned_days)
 
 
 def _old_releases(lake: Store, needs: _Needs) -> Iterator[StoredObject]:
-    """Yields the releases that go, manifests first: without one the rest is no release."""
     newest = max(needs.releases, default=0)
     for version in Releases(lake).numbers():
         # A number above the newest release may be one in the making.
         if version < newest and version not in needs.releases:
-            folder = layout.release(version, "").rstrip("/")
-            items = list(lake.objects(folder))
-            yield from sorted(items, key=lambda item: not item.path.endswith(layout.MANIFEST))
+            yield from _if_older(lake.objects(layout.release(version, "").rstrip("/")), 0)
 
 
-def _older_than(lake: Store, folder: str, days: float) -> Iterator[StoredObject]:
-    return (item for item in lake.objects(folder) if _days_since(item.modified) >= days)
+def _if_older(objects: Iterable[StoredObject], days: float) -> Iterator[StoredObject]:
+    """Yields the objects of a folder if all are older: those that make it complete first."""
+    items = list(objects)
+    if all(_days_since(item.modified) >= days for item in items):
+        yield from sorted(items, key=lambda item: not layout.completes(item.path))
+
+
+def _unfinished_writes(lake: Store) -> Iterator[StoredObject]:
+    found = itertools.chain.from_iterable(lake.unfinished(zone) for zone in layout.ZONES)
+    return (item for item in found if _days_since(item.modified) >= _UNFINISHED_DAYS)
 
 
 def _days_since(moment: float) -> float:

@@ -23,7 +23,7 @@ from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, Store
 from tasks.model import read_model_card
 from tasks.progress import track
-from tasks.release_rows import Entry, merge_entries, vector_batches
+from tasks.release_rows import ReleaseRows, vector_batches
 from tasks.run_plan import RunPlan, read_plan
 
 _INDEX_BATCH = 4096
@@ -47,12 +47,15 @@ def publish(lake: Store, run: str) -> Summary:
 
     Raises:
         UserError: a shard is incomplete, no image is usable, or the release fails its own checks.
+        DamagedError: what it is made from is damaged. That does not count any longer.
     """
     plan = read_plan(lake, run)
     releases = Releases(lake)
     base = releases.get(plan.base) if plan.base else None
-    if plan.base and base is None:
-        raise UserError(f"release {plan.base}, which run {run} builds on, is gone; start a new run")
+    if plan.base and not (base and releases.is_sound(base)):
+        raise UserError(
+            f"release {plan.base}, which run {run} builds on, is gone or damaged; start a new run"
+        )
     with timed() as summary:
         while True:
             latest = releases.latest()
@@ -95,7 +98,8 @@ class _Publication:
         base: Manifest | None,
         version: int,
     ) -> None:
-        self._lake, self._plan, self._latest, self._base = lake, plan, latest, base
+        self._lake, self._plan, self._latest = lake, plan, latest
+        self._rows = ReleaseRows(lake, plan, latest, base)
         self._version = version
         self._card = read_model_card(lake, plan.model)
         if plan.prefix and latest and latest.model["id"] != plan.model:
@@ -107,7 +111,7 @@ class _Publication:
         counts, rejections = self._count(catalogue)
         vectors = self._write_vectors(counts.images)
         names = self._write_names(catalogue, counts.images)
-        index, checks = self._write_index(counts.images)
+        index, checks = self._write_index(vectors, counts.images)
         artifacts = (catalogue, vectors, names, index)
         return Manifest(
             version=self._version,
@@ -130,18 +134,15 @@ class _Publication:
     def _path(self, name: str) -> str:
         return layout.release(self._version, name)
 
-    def _entries(self) -> Iterator[Entry]:
-        return merge_entries(self._lake, self._plan, self._latest, self._base)
-
     def _catalogue(self) -> Iterator[Image]:
         row = 0
-        for entry in self._entries():
+        for entry in self._rows.entries():
             usable = entry.vectors is not None
             yield entry.image.model_copy(update={"row": row if usable else None})
             row += usable
 
     def _images(self, catalogue: Artifact) -> Iterator[Image]:
-        return read_lines(self._lake, catalogue.path, Image)
+        return read_lines(self._lake, catalogue, Image)
 
     def _count(self, catalogue: Artifact) -> tuple[Counts, list[Rejection]]:
         images = sum(1 for image in self._images(catalogue) if image.row is not None)
@@ -170,7 +171,7 @@ class _Publication:
 
     def _write_vectors(self, count: int) -> Artifact:
         path, dimensions = self._path(layout.NPY_IMAGE_VECTORS), self._card.dimensions
-        batches = _finite(vector_batches(self._entries(), dimensions))
+        batches = _finite(vector_batches(self._rows.entries(), dimensions))
         return write_npy(self._lake, path, (count, dimensions), np.float32, batches)
 
     def _write_names(self, catalogue: Artifact, count: int) -> Artifact:
@@ -183,17 +184,16 @@ class _Publication:
         batches = (np.array(chunk, dtype) for chunk in chunks)
         return write_npy(self._lake, self._path(layout.NPY_IMAGE_NAMES), (count,), dtype, batches)
 
-    def _write_index(self, count: int) -> tuple[Artifact, dict[str, float]]:
-        path = self._path(layout.NPY_IMAGE_VECTORS)
+    def _write_index(self, vectors: Artifact, count: int) -> tuple[Artifact, dict[str, float]]:
         factory = self._plan.pipeline.index_factory
         index = build_index(
             lambda: track(
-                read_npy_batches(self._lake, path, _INDEX_BATCH), count, "indexing images", len
+                read_npy_batches(self._lake, vectors, _INDEX_BATCH), count, "indexing images", len
             ),
             (count, self._card.dimensions),
             factory,
         )
-        rows = StoredRows(self._lake, path)
+        rows = StoredRows(self._lake, vectors.path)
         checks = {"recall_at_10": recall_at(index, rows), "self_hits": self_hits(index, rows)}
         if checks["self_hits"] < _LEAST_SELF_HITS or checks["recall_at_10"] < _LEAST_RECALL:
             raise UserError(

@@ -6,7 +6,7 @@ from pathlib import Path
 import fsspec
 
 from tasks.errors import UserError
-from tasks.lake.store import protocols
+from tasks.lake.open_store import protocol_of
 
 
 def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
@@ -52,8 +52,7 @@ def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
 
 def _place(uri: str) -> tuple[str, Path]:
     """Returns the kind of file system and the path in it, with links and `..` followed."""
-    filesystem, path = fsspec.core.url_to_fs(uri)
-    kind = protocols(filesystem)[0]
+    kind, path = protocol_of(uri), fsspec.core.url_to_fs(uri)[1]
     if kind == "file":
         return kind, Path(path).resolve()
     return kind, Path(posixpath.normpath(path))

@@ -4,19 +4,20 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.arrays import StoredRows, npy_is_whole
+from tasks.lake.arrays import StoredRows, read_npy_batches
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import read_lines
 from tasks.lake.manifest import Manifest
-from tasks.lake.store import Store
-from tasks.landing import read_landing
+from tasks.lake.releases import Releases
+from tasks.lake.seals import break_seal, sealed
+from tasks.lake.store import Artifact, DamagedError, Store
+from tasks.landing import discard_landing, read_landing
 from tasks.run_plan import RunPlan
 
 _BATCH = 1024
@@ -31,10 +32,10 @@ class Entry:
     row: int
 
 
-def merge_entries(
-    lake: Store, plan: RunPlan, latest: Manifest | None, base: Manifest | None
-) -> Iterator[Entry]:
-    """Yields every image of the next release, ordered by name.
+class ReleaseRows:
+    """Where the rows of a release in the making come from.
+
+    Each source is compared with its digest once, before a row of it is taken.
 
     Args:
         lake: the data lake.
@@ -42,14 +43,104 @@ def merge_entries(
         latest: the release that the next one follows: what the run did not look at stays as it is
             there.
         base: the release that the run was planned against: what did not change is taken from there.
-
-    Raises:
-        UserError: a shard is not complete or does not fit together.
     """
-    seen = _seen_by_run(lake, plan, base)
-    return heapq.merge(
-        seen, _outside(lake, plan.prefix, latest), key=lambda entry: entry.image.name
-    )
+
+    def __init__(
+        self, lake: Store, plan: RunPlan, latest: Manifest | None, base: Manifest | None
+    ) -> None:
+        self._lake, self._plan, self._latest, self._base = lake, plan, latest, base
+        self._releases = Releases(lake)
+        self._opened: dict[str, StoredRows] = {}
+
+    def entries(self) -> Iterator[Entry]:
+        """Yields every image of the next release, ordered by name.
+
+        Raises:
+            UserError: a shard is not complete or does not fit together.
+            DamagedError: a release or a shard is damaged. It does not count any longer.
+        """
+        return heapq.merge(self._seen_by_run(), self._outside(), key=lambda entry: entry.image.name)
+
+    def _outside(self) -> Iterator[Entry]:
+        """Yields the images of the latest release that the run did not look at."""
+        if self._latest is None or not self._plan.prefix:
+            return
+        with self._releases.noting_damage(self._latest):
+            catalogue = self._latest.artifacts[layout.CATALOGUE]
+            for image in read_lines(self._lake, catalogue, Image):
+                if not image.name.startswith(self._plan.prefix):
+                    yield self._kept(image, self._latest)
+
+    def _seen_by_run(self) -> Iterator[Entry]:
+        embedded = self._embedded()
+        for image in read_lines(self._lake, self._plan.listing, Image):
+            if not image.is_new:
+                yield self._kept(image, self._base)
+            elif entry := next(embedded, None):
+                yield entry
+
+    def _kept(self, image: Image, release: Manifest | None) -> Entry:
+        if image.row is None or release is None:
+            return Entry(image, None, -1)
+        vectors = release.artifacts[layout.NPY_IMAGE_VECTORS]
+        with self._releases.noting_damage(release):
+            return Entry(image, self._open(vectors), image.row)
+
+    def _embedded(self) -> Iterator[Entry | None]:
+        """Yields what became of each image worked on, in order; None if it went meanwhile."""
+        for shard in self._plan.shards:
+            yield from self._embedded_shard(shard.shard)
+
+    def _embedded_shard(self, shard: str) -> Iterator[Entry | None]:
+        vectors = self._shard_vectors(shard)
+        report = read_landing(self._lake, shard)
+        if vectors is None or report is None:
+            raise UserError(
+                f"shard {shard} is not complete; clear its failed tasks and run them again"
+            )
+        names, digests = (
+            self._landed(shard, report.artifact(name))
+            for name in (layout.NPY_IMAGE_NAMES, layout.NPY_IMAGE_DIGESTS)
+        )
+        if not len(vectors) == len(names) == len(digests) == report.images:
+            raise UserError(
+                f"shard {shard} does not fit together; run image_reindex with full_rebuild"
+            )
+        rows = {name: row for row, name in enumerate(names)}
+        rejected = {member.name: member for member in report.rejected}
+        members = layout.shard_members(self._plan.run, shard)
+        for image in read_lines(self._lake, members, Image):
+            if image.name in rows:
+                row = rows[image.name]
+                yield Entry(image.model_copy(update={"sha256": digests[row]}), vectors, row)
+            elif (member := rejected[image.name]).passing:
+                yield None
+            else:
+                reason = {"rejected": member.reason, "sha256": member.sha256}
+                yield Entry(image.model_copy(update=reason), None, -1)
+
+    def _shard_vectors(self, shard: str) -> StoredRows | None:
+        path = layout.shard_vectors(self._plan.model, shard)
+        artifact = sealed(self._lake, path)
+        try:
+            return self._open(artifact) if artifact else None
+        except DamagedError:
+            break_seal(self._lake, path)
+            raise
+
+    def _landed(self, shard: str, artifact: Artifact) -> list[str]:
+        try:
+            batches = list(read_npy_batches(self._lake, artifact, _BATCH))
+        except DamagedError:
+            discard_landing(self._lake, shard)
+            raise
+        return [str(value) for batch in batches for value in batch]
+
+    def _open(self, artifact: Artifact) -> StoredRows:
+        if artifact.path not in self._opened:
+            self._lake.verify(artifact)
+            self._opened[artifact.path] = StoredRows(self._lake, artifact.path)
+        return self._opened[artifact.path]
 
 
 def vector_batches(entries: Iterable[Entry], dimensions: int) -> Iterator[npt.NDArray[np.float32]]:
@@ -64,67 +155,3 @@ def vector_batches(entries: Iterable[Entry], dimensions: int) -> Iterator[npt.ND
         for source, positions in by_source.items():
             vectors[positions] = source.read_rows([batch[position].row for position in positions])
         yield vectors
-
-
-def _outside(lake: Store, prefix: str, latest: Manifest | None) -> Iterator[Entry]:
-    if latest is None or not prefix:
-        return
-    vectors = _release_vectors(lake, latest)
-    for image in read_lines(lake, latest.artifacts[layout.CATALOGUE].path, Image):
-        if not image.name.startswith(prefix):
-            yield _kept(image, vectors)
-
-
-def _seen_by_run(lake: Store, plan: RunPlan, base: Manifest | None) -> Iterator[Entry]:
-    vectors = _release_vectors(lake, base) if base else None
-    embedded = _embedded(lake, plan)
-    for image in read_lines(lake, layout.run_catalogue(plan.run), Image):
-        if not image.is_new:
-            yield _kept(image, vectors)
-        elif entry := next(embedded, None):
-            yield entry
-
-
-def _kept(image: Image, vectors: StoredRows | None) -> Entry:
-    return Entry(image, None, -1) if image.row is None else Entry(image, vectors, image.row)
-
-
-def _embedded(lake: Store, plan: RunPlan) -> Iterator[Entry | None]:
-    """Yields what became of each image worked on, in order; None if it went meanwhile."""
-    for shard in plan.shards:
-        yield from _embedded_shard(lake, plan, shard.shard)
-
-
-def _embedded_shard(lake: Store, plan: RunPlan, shard: str) -> Iterator[Entry | None]:
-    path = layout.shard_vectors(plan.model, shard)
-    report = read_landing(lake, shard)
-    if report is None or not npy_is_whole(lake, path):
-        raise UserError(f"shard {shard} is not complete; clear its failed tasks and run them again")
-    vectors = StoredRows(lake, path)
-    names, digests = (
-        _column(lake, layout.landing(shard, name))
-        for name in (layout.NPY_IMAGE_NAMES, layout.NPY_IMAGE_DIGESTS)
-    )
-    if not len(vectors) == len(names) == len(digests) == report.images:
-        raise UserError(f"shard {shard} does not fit together; run image_reindex with full_rebuild")
-    rows = {str(name): row for row, name in enumerate(names)}
-    rejected = {member.name: member for member in report.rejected}
-    for image in read_lines(lake, layout.shard_members(plan.run, shard), Image):
-        if image.name in rows:
-            row = rows[image.name]
-            found = image.model_copy(update={"sha256": str(digests[row])})
-            yield Entry(found, vectors, row)
-        elif (member := rejected[image.name]).passing:
-            yield None
-        else:
-            reason = {"rejected": member.reason, "sha256": member.sha256}
-            yield Entry(image.model_copy(update=reason), None, -1)
-
-
-def _column(lake: Store, path: str) -> npt.NDArray[Any]:
-    rows = StoredRows(lake, path)
-    return rows.read_rows(np.arange(len(rows)))
-
-
-def _release_vectors(lake: Store, release: Manifest) -> StoredRows:
-    return StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS].path)

@@ -10,7 +10,8 @@ from tasks.errors import UserError
 from tasks.imaging.preprocessing import Preprocessing
 from tasks.lake import layout
 from tasks.lake.catalogue import Changes, Image
-from tasks.lake.store import Store
+from tasks.lake.open_store import open_store
+from tasks.lake.store import Artifact, Store
 from tasks.settings import LimitSettings, PipelineSettings
 from tasks.vectorizer.backbones import get_backbone
 
@@ -38,8 +39,8 @@ class RunPlan(BaseModel):
         limits: what an image may cost.
         preprocessing: how a picture becomes the network's input.
         model: id of the model, see `model_id`.
+        listing: the images that were found, one line each, ordered by name.
         changes: what was found.
-        repairs: the latest release is damaged, and the run makes one in its place.
         shards: the work.
     """
 
@@ -54,8 +55,8 @@ class RunPlan(BaseModel):
     limits: LimitSettings
     preprocessing: Preprocessing
     model: str
+    listing: Artifact
     changes: Changes
-    repairs: bool
     shards: list[Shard]
 
     @property
@@ -63,7 +64,7 @@ class RunPlan(BaseModel):
         """Tells whether the run has a release to make."""
         found = self.changes
         changes = found.added + found.changed + found.renamed + found.removed
-        return bool(self.shards or self.repairs or changes)
+        return bool(self.shards or changes)
 
 
 def read_plan(lake: Store, run: str) -> RunPlan:
@@ -91,7 +92,7 @@ def open_catalogue(lake: Store, catalogue: str) -> Store:
     Raises:
         UserError: the catalogue does not exist.
     """
-    return Store(catalogue or lake.uri(layout.MASTER), confined=True)
+    return open_store(catalogue or lake.uri(layout.MASTER), confined=True)
 
 
 def preprocessing_of(pipeline: PipelineSettings) -> Preprocessing:

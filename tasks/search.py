@@ -98,13 +98,10 @@ class Searcher:
         """
         releases = Releases(lake)
         release = releases.current()
+        if release is None and next(releases.newest_first(), None):
+            raise UserError(f"every release in {lake} is damaged; run image_reindex for another")
         if release is None:
             raise UserError(f"there is no release in {lake} yet; run image_reindex first")
-        if not releases.is_whole(release):
-            raise UserError(
-                f"release {release.version} is damaged; run image_reindex to make another, or go "
-                "back to an older one with `releases --pin`"
-            )
         self.release: Manifest = release
         self._lake, self._settings = lake, settings
         self._catalogue = open_catalogue(lake, release.catalogue)
@@ -114,8 +111,8 @@ class Searcher:
         index = local_file(lake, release.artifacts[layout.IMAGE_INDEX], settings.cache)
         self.engine = ImageSearchEngine(
             read_index(index),
-            StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS].path),
-            StoredRows(lake, release.artifacts[layout.NPY_IMAGE_NAMES].path),
+            StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS].path, mapped=True),
+            StoredRows(lake, release.artifacts[layout.NPY_IMAGE_NAMES].path, mapped=True),
             vectorize=lambda image: self._vector(resized_rgb(image, self._preprocessing)),
         )
 

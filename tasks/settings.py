@@ -58,6 +58,9 @@ class RetentionSettings(BaseModel):
     releases: int = Field(
         5, ge=1, description="Newest releases that stay; a pinned one always does."
     )
+    superseded_days: float = Field(
+        1, ge=0, description="Days any release stays after a newer one, as it may be in use."
+    )
     feature_store_days: float = Field(
         0, ge=0, description="Days a published shard's features stay."
     )

@@ -1,5 +1,6 @@
 """`.npy` artifacts, written and read in batches or rows: never whole, never pickled."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from tasks.lake.store import Artifact, Store
+from tasks.lake.store import Artifact, DamagedError, Store
 
 # Rows this close together are fetched as one range: a request costs more than the bytes between
 # them.
@@ -52,7 +53,7 @@ def write_npy(
     if dtype.hasobject:
         raise ValueError(f"{path}: arrays of objects are never stored")
     written = 0
-    with store.writing(path) as stream:
+    with store.writing(path, dtype.itemsize * math.prod(shape)) as stream:
         header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
         npy.write_array_header_1_0(cast(IO[bytes], stream), header)
         for batch in batches:
@@ -67,14 +68,24 @@ def write_npy(
     return stream.artifact(path)
 
 
-def read_npy_batches(store: Store, path: str, batch_rows: int) -> Iterator[npt.NDArray[Any]]:
+def read_npy_batches(
+    store: Store, source: str | Artifact, batch_rows: int
+) -> Iterator[npt.NDArray[Any]]:
     """Streams an array out of the store, `batch_rows` rows at a time, in order.
 
+    Args:
+        store: where to read.
+        source: a path; or an artifact, which is compared with its digest at the end.
+        batch_rows: rows a batch.
+
     Raises:
-        FileNotFoundError: there is no such artifact.
+        FileNotFoundError: there is no such object.
         ValueError: it is not an array, would need pickle, or ends too early.
+        DamagedError: the artifact is missing or not what was stored.
     """
-    with store.open(path) as stream:
+    path = source if isinstance(source, str) else source.path
+    opened = store.open(source) if isinstance(source, str) else store.open_verified(source)
+    with opened as stream:
         header = _read_header(stream, path)
         for start in range(0, header.shape[0], batch_rows):
             rows = min(batch_rows, header.shape[0] - start)
@@ -89,23 +100,19 @@ def npy_shape(store: Store, path: str) -> tuple[int, ...]:
         return _read_header(stream, path).shape
 
 
-def npy_is_whole(store: Store, path: str) -> bool:
-    """Tells whether an array is there and as long as its header says."""
-    try:
-        size = store.stat(path).bytes
-        with store.open(path) as stream:
-            header = _read_header(stream, path)
-    except (FileNotFoundError, ValueError):
-        return False
-    return size == header.offset + header.row_bytes * header.shape[0]
-
-
 class StoredRows:
-    """The rows of a stored array: mapped from disk, or read by ranges from an object store."""
+    """The rows of a stored array.
 
-    def __init__(self, store: Store, path: str) -> None:
+    Args:
+        store: where it is.
+        path: the array.
+        mapped: map it into memory where it lies on this machine's disk. That is fastest for a
+            search; a task that reads all of it would seem to take as much memory as it has.
+    """
+
+    def __init__(self, store: Store, path: str, *, mapped: bool = False) -> None:
         self._store, self._path = store, path
-        local = store.local_path(path)
+        local = store.local_path(path) if mapped else None
         self._mapped = np.load(local, mmap_mode="r", allow_pickle=False) if local else None
         if self._mapped is None:
             with store.open(path) as stream:
@@ -140,7 +147,11 @@ class StoredRows:
             (offset + int(wanted[span[0]]) * size, offset + (int(wanted[span[-1]]) + 1) * size)
             for span in spans
         ]
-        for span, data in zip(spans, self._store.read_ranges(self._path, ranges), strict=True):
+        for (start, end), span, data in zip(
+            ranges, spans, self._store.read_ranges(self._path, ranges), strict=True
+        ):
+            if len(data) != end - start:
+                raise DamagedError(f"{self._store.uri(self._path)} ends too early")
             block = np.frombuffer(data, self._header.dtype).reshape(-1, *self._header.shape[1:])
             found[span] = block[wanted[span] - wanted[span[0]]]
         return found

@@ -4,7 +4,6 @@ Names sort by code point everywhere. The comparison happens in a SQLite file, so
 not grow with the catalogue.
 """
 
-import itertools
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -65,10 +64,18 @@ INTEGER, rejected TEXT)
 CREATE TABLE same (name TEXT PRIMARY KEY, known_name TEXT, sha256 TEXT, row INTEGER, rejected TEXT)
     WITHOUT ROWID;
 """
-_REMOVED = "SELECT known.* FROM known LEFT JOIN found USING (name) WHERE found.name IS NULL"
-_NEW = """
+_GONE = """
+CREATE TABLE gone AS
+    SELECT * FROM known WHERE sha256 != '' AND name NOT IN (SELECT name FROM found);
+CREATE INDEX gone_by_size ON gone (bytes);
+CREATE INDEX gone_by_content ON gone (sha256, name);
+"""
+_CANDIDATES = """
 SELECT found.name, found.bytes, found.fingerprint FROM found LEFT JOIN known USING (name)
-WHERE known.name IS NULL OR known.fingerprint != found.fingerprint
+WHERE known.name IS NULL AND found.bytes IN (SELECT bytes FROM gone)
+    OR known.fingerprint != found.fingerprint AND known.sha256 != ''
+        AND (known.bytes = found.bytes OR found.bytes IN (SELECT bytes FROM gone))
+ORDER BY found.name
 """
 
 
@@ -94,25 +101,24 @@ class Comparison:
         with self._database:
             self._database.executemany("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def candidates(self) -> Iterator[tuple[Image, list[Image]]]:
-        """Yields each new or changed image with the known ones it might be, renamed or touched.
+    def candidates(self) -> Iterator[Image]:
+        """Yields the new and changed images that might be known ones, renamed or touched.
 
-        Those are the removed images of its size and the image that had its name. Whether it is one
-        of them only its content tells.
+        Those have the size of a removed image, or of the image that had their name. Whether they
+        are the same only their content tells, see `find_same`.
         """
-        query = f"""
-        WITH removed AS ({_REMOVED}), new AS ({_NEW})
-        SELECT new.*, old.* FROM new JOIN (
-            SELECT * FROM removed UNION SELECT known.* FROM known JOIN new USING (name)
-        ) AS old ON old.bytes = new.bytes AND old.sha256 != ''
-        WHERE old.name = new.name OR old.name IN (SELECT name FROM removed)
-        ORDER BY new.name, old.name
-        """  # noqa: S608  (constants of this module)
-        pairs = (
-            (_image(values[:3]), _image(values[3:])) for values in self._database.execute(query)
-        )
-        for new, group in itertools.groupby(pairs, key=lambda pair: pair[0]):
-            yield new, [old for _, old in group]
+        self._database.executescript(_GONE)
+        for values in self._database.execute(_CANDIDATES):
+            yield _image(values)
+
+    def find_same(self, name: str, sha256: str) -> Image | None:
+        """Returns the known image that a candidate is, by its content: of its name, or removed."""
+        query = """
+        SELECT * FROM known WHERE name = ? AND sha256 = ?
+        UNION ALL SELECT * FROM (SELECT * FROM gone WHERE sha256 = ? ORDER BY name LIMIT 1)
+        """
+        values = self._database.execute(query, (name, sha256, sha256)).fetchone()
+        return _image(values) if values else None
 
     def mark_same(self, name: str, known: Image) -> None:
         """Notes that the image found as `name` has the content of a known one and keeps its row."""

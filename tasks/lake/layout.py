@@ -25,6 +25,19 @@ MODEL = "model"
 RELEASES = "releases"
 WEIGHTS = "weights"
 PIN = f"{RELEASES}/pin.json"
+CLAIM = "claim.json"
+DAMAGE = "damaged.json"
+SEAL = ".seal.json"
+
+# What the pipeline writes; the original images are not among it.
+ZONES = (RUNS, LANDING, FEATURE_STORE, MODEL, RELEASES, WEIGHTS)
+# What lies beside the artifacts of a release.
+RELEASE_PAPERS = (MANIFEST, CLAIM, DAMAGE)
+
+
+def completes(path: str) -> bool:
+    """Tells whether an object is the one that makes those around it complete."""
+    return path.endswith((f"/{MANIFEST}", f"/{REJECTED}", f"/{MODEL_CARD}", "/plan.json", SEAL))
 
 
 def run_key(run_id: str) -> str:
@@ -50,9 +63,9 @@ def plan(run_id: str) -> str:
     return run(run_id, "plan.json")
 
 
-def run_catalogue(run_id: str) -> str:
-    """Returns the path of what a run found in the catalogue, one line an image, ordered by name."""
-    return run(run_id, CATALOGUE)
+def run_catalogue(run_id: str, attempt: str) -> str:
+    """Returns the path of what an attempt to plan a run found in the catalogue."""
+    return run(run_id, "listings", f"{attempt}.jsonl")
 
 
 def shard_members(run_id: str, shard: str) -> str:

@@ -18,13 +18,20 @@ def write_lines(store: Store, path: str, lines: Iterable[BaseModel]) -> Artifact
     return stream.artifact(path)
 
 
-def read_lines(store: Store, path: str, kind: type[Line]) -> Iterator[Line]:
+def read_lines(store: Store, source: str | Artifact, kind: type[Line]) -> Iterator[Line]:
     """Streams the documents out again, in order.
+
+    Args:
+        store: where to read.
+        source: a path; or an artifact, which is compared with its digest at the end.
+        kind: of the documents.
 
     Raises:
         FileNotFoundError: there is no such object.
         pydantic.ValidationError: a line is not a document of this kind.
+        DamagedError: the artifact is missing or not what was stored.
     """
-    with store.open(path) as stream:
+    opened = store.open(source) if isinstance(source, str) else store.open_verified(source)
+    with opened as stream:
         for line in stream:
             yield kind.model_validate_json(line)

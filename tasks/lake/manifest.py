@@ -1,5 +1,6 @@
 """`Manifest`: what is in a release, what it was made with, what changed."""
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -57,6 +58,11 @@ class Manifest(BaseModel):
     model: dict[str, Any]
     checks: dict[str, float]
     artifacts: dict[str, Artifact]
+
+    @property
+    def created_seconds(self) -> float:
+        """When the release was made, in seconds since 1970."""
+        return datetime.fromisoformat(self.created).timestamp()
 
     @property
     def size(self) -> int:

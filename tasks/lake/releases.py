@@ -16,14 +16,14 @@ waits for a publisher that died, and no two publishers ever write to one folder.
 
 import json
 import logging
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.manifest import Manifest
-from tasks.lake.store import Store
-
-CLAIM = "claim.json"
+from tasks.lake.store import DamagedError, Store
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +50,39 @@ class Releases:
             logger.warning("%s is damaged; passing that release over", self._lake.uri(path))
             return None
 
-    def is_whole(self, release: Manifest) -> bool:
-        """Tells whether all artifacts of a release are there, with the sizes they should have."""
-        return all(self._lake.is_whole(artifact) for artifact in release.artifacts.values())
+    def is_sound(self, release: Manifest) -> bool:
+        """Tells whether all artifacts of a release are there, and nobody has found one damaged."""
+        return self.damage(release.version) is None and all(
+            self._lake.is_whole(artifact) for artifact in release.artifacts.values()
+        )
+
+    def damage(self, version: int) -> list[str] | None:
+        """Returns what was found damaged in a release, or None if nothing was."""
+        try:
+            found = self._lake.read_json(layout.release(version, layout.DAMAGE))
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            return ["unknown"]
+        return [str(problem) for problem in found]
+
+    def note_damage(self, version: int, problems: list[str]) -> None:
+        """Marks a release as damaged: nobody uses or builds on it any longer."""
+        logger.warning("release %d is damaged: %s", version, "; ".join(problems))
+        self._lake.write_json(layout.release(version, layout.DAMAGE), problems)
+
+    def clear_damage(self, version: int) -> None:
+        """Takes the mark back: the release has turned out sound."""
+        self._lake.delete(layout.release(version, layout.DAMAGE))
+
+    @contextmanager
+    def noting_damage(self, release: Manifest) -> Iterator[None]:
+        """Marks a release as damaged if reading it in this block shows that it is."""
+        try:
+            yield
+        except DamagedError as error:
+            self.note_damage(release.version, [str(error)])
+            raise
 
     def newest_first(self) -> Iterator[Manifest]:
         """Yields the complete releases, newest first, reading each only when asked for."""
@@ -61,18 +91,20 @@ class Releases:
                 yield manifest
 
     def latest(self) -> Manifest | None:
-        """Returns the newest complete release: what the next one builds on."""
-        return next(self.newest_first(), None)
+        """Returns the newest complete release that is sound: what the next one builds on."""
+        return next(filter(self.is_sound, self.newest_first()), None)
 
     def current(self) -> Manifest | None:
-        """Returns the release that search uses: the pinned one, else the newest.
+        """Returns the release that search uses: the pinned one, else the newest that is sound.
 
         Raises:
-            UserError: the pinned release is gone.
+            UserError: the pinned release is gone or damaged.
         """
         pinned = self.pinned()
-        release = self.latest() if pinned is None else self.get(pinned)
-        if pinned is not None and release is None:
+        if pinned is None:
+            return self.latest()
+        release = self.get(pinned)
+        if release is None or not self.is_sound(release):
             raise UserError(
                 f"search is pinned to release {pinned}, which is gone or damaged; pin another "
                 "with `releases --pin`, or `releases --unpin`"
@@ -112,11 +144,16 @@ class Releases:
 
         Returns:
             The number; nobody else writes to its folder.
+
+        Raises:
+            UserError: this store cannot tell who was first.
         """
+        self._lake.require_exclusive_create(layout.RELEASES)
         numbers = self.numbers()
         version = numbers[-1] + 1 if numbers else 1
-        note = json.dumps({"run": run}).encode()
-        while not self._lake.create(layout.release(version, CLAIM), note):
+        # Two attempts of one run may race each other, too.
+        note = json.dumps({"run": run, "attempt": uuid.uuid4().hex}).encode()
+        while not self._lake.create(layout.release(version, layout.CLAIM), note):
             version += 1
         return version
 
@@ -132,7 +169,7 @@ class Releases:
         for version in self.numbers():
             if (manifest.previous or 0) < version < manifest.version:
                 self._abandon(version)
-                if self.get(version):
+                if (other := self.get(version)) and self.is_sound(other):
                     return False
         path = layout.release(manifest.version, layout.MANIFEST)
         return self._lake.create(path, manifest.model_dump_json(indent=1).encode())

@@ -1,26 +1,24 @@
-"""`Store`: whole objects in and out of one fsspec root, a folder or a bucket.
+"""`Store`: whole objects in and out of one root, a folder or a bucket.
 
 An object is either there complete or not there at all: on a file system it is written under a
 temporary name and renamed, on an object store it is one put or one finished multipart upload.
 """
 
-import contextlib
-import errno
 import hashlib
+import io
 import json
-import os
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-import fsspec
-
 from tasks.errors import UserError
 
 TEMPORARY_SUFFIX = ".part"
-_CHUNK = 2**23
+CHUNK = 2**23
 
 
 class ByteSink(Protocol):
@@ -28,6 +26,14 @@ class ByteSink(Protocol):
 
     def write(self, data: bytes | memoryview, /) -> int:
         """Takes all of `data` and returns its length in bytes."""
+
+
+class NotAnObjectError(OSError):
+    """What is there is not to be read: a pipe, a link that leads out, a name that leads out."""
+
+
+class DamagedError(Exception):
+    """An object is not what was stored: its size or its digest is another one, or it is gone."""
 
 
 @dataclass(frozen=True)
@@ -74,83 +80,131 @@ class HashingWriter:
         return Artifact(path, self.bytes, self._hash.hexdigest())
 
 
-class NotAnObjectError(OSError):
-    """What is there is no object: a pipe, a device, a link that leads nowhere or out."""
+class _HashingReader(io.RawIOBase):
+    """Hashes what is read from a stream, from front to back."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._hash.update(data)
+        self._position += len(data)
+        return len(data)
+
+    def hexdigest(self) -> str:
+        """Returns the SHA-256 of all that was read."""
+        return self._hash.hexdigest()
 
 
-class Store:
-    """Objects under one root URI (any fsspec URL); paths are relative to it, with slashes."""
+class Store(ABC):
+    """Objects under one root; paths are relative to it, with slashes. See `open_store`."""
 
-    def __init__(self, root: str, *, confined: bool = False) -> None:
-        """Opens the store.
-
-        Args:
-            root: a URI such as `file:///data/lake` or `s3://bucket/prefix`, or a local folder.
-            confined: read nothing but regular files below the root, links followed: for folders
-                that others fill.
-
-        Raises:
-            UserError: the root is empty, of an unknown kind, or does not exist.
-        """
-        if not root:
-            raise UserError("no lake given; pass --lake URI or set IMAGE_SEARCH_LAKE")
-        try:
-            # A cached listing could hide what another task has just written.
-            self.fs, self.root = fsspec.core.url_to_fs(root, use_listings_cache=False)
-        except (ValueError, ImportError) as error:
-            raise UserError(f"cannot open {root}: {error}; correct the URI") from error
-        self.root = self.root.rstrip("/")
-        self.is_local = "file" in protocols(self.fs)
-        # An empty prefix of a bucket does not show, so there the bucket is what must exist.
-        container = self.root if self.is_local else self.root.split("/", 1)[0]
-        if not self.fs.isdir(container):
-            raise UserError(f"{root} does not exist or is no folder; create it or correct the URI")
-        self._confined = confined and self.is_local
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
 
     def __str__(self) -> str:
         return self.uri("").rstrip("/")
 
+    @abstractmethod
     def uri(self, path: str) -> str:
         """Returns the full URI of an object."""
-        return str(self.fs.unstrip_protocol(self._full(path)))
 
+    @abstractmethod
     def local_path(self, path: str) -> Path | None:
         """Returns where an object lies on this machine's disk, or None for an object store."""
-        return Path(self._full(path)) if self.is_local else None
 
-    def exists(self, path: str) -> bool:
-        """Tells whether an object is there."""
-        return bool(self.fs.isfile(self._full(path)))
-
+    @abstractmethod
     def read(self, path: str) -> bytes:
         """Returns a whole object.
 
         Raises:
             FileNotFoundError: there is no such object.
-            NotAnObjectError: the store is confined, and what is there is not to be read.
+            NotAnObjectError: what is there is not to be read.
         """
-        return bytes(self.fs.cat_file(self._readable(path)))
+
+    @abstractmethod
+    def read_ranges(self, path: str, ranges: list[tuple[int, int]]) -> list[bytes]:
+        """Returns the byte ranges [start, end) of one object, cut off where it ends."""
+
+    @abstractmethod
+    def open(self, path: str) -> AbstractContextManager[IO[bytes]]:
+        """Opens an object for reading from front to back."""
+
+    @abstractmethod
+    def stat(self, path: str) -> StoredObject:
+        """Describes one object.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+        """
+
+    @abstractmethod
+    def writing(self, path: str, size: int = 0) -> AbstractContextManager[HashingWriter]:
+        """Streams a new object in; it appears when the block ends without an exception.
+
+        Args:
+            path: where to; what was there is replaced.
+            size: about how many bytes will come, if that is known and large.
+        """
+
+    @abstractmethod
+    def create(self, path: str, data: bytes) -> bool:
+        """Stores an object unless there is one already, in one atomic step.
+
+        Args:
+            path: where to.
+            data: unlike what anybody else would store there. That tells an answer that was lost on
+                its way from the success of another one.
+
+        Returns:
+            True if this call created it, False if it was there.
+        """
+
+    @abstractmethod
+    def delete(self, path: str) -> None:
+        """Removes one object; one that is gone is no error."""
+
+    @abstractmethod
+    def folders(self, path: str) -> list[str]:
+        """Returns the names of the folders right below `path`, in order."""
+
+    @abstractmethod
+    def objects(self, path: str = "") -> Iterator[StoredObject]:
+        """Streams every object below the folder `path`, in no particular order."""
+
+    @abstractmethod
+    def unfinished(self, path: str) -> Iterator[StoredObject]:
+        """Streams what writers that were killed have left below a folder and nobody can read."""
+
+    @abstractmethod
+    def discard_unfinished(self, item: StoredObject) -> None:
+        """Removes one of `unfinished`."""
+
+    def exists(self, path: str) -> bool:
+        """Tells whether an object is there."""
+        try:
+            self.stat(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
-        """Returns the bytes [start, end) of an object."""
-        return bytes(self.fs.cat_file(self._full(path), start=start, end=end))
-
-    def read_ranges(self, path: str, ranges: list[tuple[int, int]]) -> list[bytes]:
-        """Returns several byte ranges of one object, fetched together where the store can."""
-        full = self._full(path)
-        starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
-        found = self.fs.cat_ranges([full] * len(ranges), starts, ends, on_error="raise")
-        return [bytes(data) for data in found]
+        """Returns the bytes [start, end) of an object, cut off where it ends."""
+        return self.read_ranges(path, [(start, end)])[0]
 
     def read_json(self, path: str) -> Any:
         """Returns the document stored at `path`."""
         return json.loads(self.read(path))
-
-    @contextlib.contextmanager
-    def open(self, path: str) -> Iterator[IO[bytes]]:
-        """Opens an object for reading from front to back."""
-        with self.fs.open(self._readable(path), "rb", block_size=_CHUNK) as stream:
-            yield stream
 
     def digest(self, path: str) -> str:
         """Returns the SHA-256 of an object's content, in hex.
@@ -160,17 +214,9 @@ class Store:
         """
         digest = hashlib.sha256()
         with self.open(path) as stream:
-            while data := stream.read(_CHUNK):
+            while data := stream.read(CHUNK):
                 digest.update(data)
         return digest.hexdigest()
-
-    def stat(self, path: str) -> StoredObject:
-        """Describes one object.
-
-        Raises:
-            FileNotFoundError: there is no such object.
-        """
-        return _describe(path, self.fs.info(self._readable(path)))
 
     def is_whole(self, artifact: Artifact) -> bool:
         """Tells whether an artifact is there with the size it had when it was stored."""
@@ -178,6 +224,39 @@ class Store:
             return self.stat(artifact.path).bytes == artifact.bytes
         except FileNotFoundError:
             return False
+
+    @contextmanager
+    def open_verified(self, artifact: Artifact) -> Iterator[IO[bytes]]:
+        """Opens an artifact like `open`; the block fails at its end if it is not what was stored.
+
+        Until then nothing that was read is certain.
+
+        Raises:
+            DamagedError: it is missing, its digest is another one, or it made no sense.
+        """
+        place = self.uri(artifact.path)
+        try:
+            with self.open(artifact.path) as stream:
+                reader = _HashingReader(stream)
+                buffered = io.BufferedReader(reader, CHUNK)
+                yield buffered
+                while buffered.read(CHUNK):
+                    pass
+        except FileNotFoundError as error:
+            raise DamagedError(f"{place} is missing") from error
+        except ValueError as error:
+            raise DamagedError(f"{place} is damaged: {error}") from error
+        if reader.hexdigest() != artifact.sha256:
+            raise DamagedError(f"{place} is damaged: its digest is not {artifact.sha256}")
+
+    def verify(self, artifact: Artifact) -> None:
+        """Reads an artifact from front to back and compares it with its digest.
+
+        Raises:
+            DamagedError: it is missing or not what was stored.
+        """
+        with self.open_verified(artifact):
+            pass
 
     def write(self, path: str, data: bytes) -> Artifact:
         """Stores a whole object, replacing what was there."""
@@ -189,148 +268,41 @@ class Store:
         """Stores a JSON document, replacing what was there."""
         return self.write(path, json.dumps(document, indent=1).encode())
 
-    @contextlib.contextmanager
-    def writing(self, path: str) -> Iterator[HashingWriter]:
-        """Streams a new object in; it appears when the block ends without an exception."""
-        full = self._full(path)
-        if self.is_local:
-            with _temporary_beside(Path(full)) as (temporary, file):
-                yield HashingWriter(file)
-                _flush_to_disk(file)
-                temporary.replace(full)
-            return
-        stream = self.fs.open(full, "wb", block_size=_CHUNK)
-        try:
-            yield HashingWriter(stream)
-        except BaseException:
-            stream.discard()
-            stream.closed = True  # closing would complete the upload
-            raise
-        stream.close()
-
     def upload(self, path: str, file: Path) -> Artifact:
         """Stores a local file, replacing what was there."""
-        with file.open("rb") as source, self.writing(path) as stream:
-            while data := source.read(_CHUNK):
+        with file.open("rb") as source, self.writing(path, file.stat().st_size) as stream:
+            while data := source.read(CHUNK):
                 stream.write(data)
         return stream.artifact(path)
 
-    def create(self, path: str, data: bytes) -> bool:
-        """Stores an object unless there is one already, in one atomic step.
+    def require_exclusive_create(self, folder: str) -> None:
+        """Tries whether this store lets nobody replace what `create` has stored.
 
-        Returns:
-            True if this call created it, False if it was there.
+        Args:
+            folder: where to try.
+
+        Raises:
+            UserError: it cannot be relied on.
         """
-        full = self._full(path)
-        if self.is_local:
-            with _temporary_beside(Path(full)) as (temporary, file):
-                file.write(data)
-                _flush_to_disk(file)
-                try:
-                    os.link(temporary, full)  # unlike a rename, a link never replaces
-                except FileExistsError:
-                    return False
-            return True
+        path = f"{folder}/.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
         try:
-            self.fs.pipe_file(full, data, mode="create")
-        except FileExistsError:
-            return False
-        except OSError as error:
-            # s3fs reports the failed precondition of a conditional put in either way.
-            if error.errno != errno.EINVAL:
-                raise
-            return False
-        # Some stores let several racing conditional puts succeed; only what is read back has won.
-        return self.read(path) == data
-
-    def delete(self, path: str) -> None:
-        """Removes one object, and the folders it leaves empty; one that is gone is no error."""
-        with contextlib.suppress(FileNotFoundError):
-            self.fs.rm_file(self._full(path))
-        if self.is_local:
-            _remove_empty_folders(Path(self._full(path)).parent, Path(self.root))
-
-    def folders(self, path: str) -> list[str]:
-        """Returns the names of the folders right below `path`, in order."""
-        try:
-            entries = self.fs.ls(self._full(path), detail=True, refresh=True)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return sorted(
-            entry["name"].rstrip("/").rsplit("/", 1)[-1]
-            for entry in entries
-            if entry["type"] == "directory"
-        )
-
-    def objects(self, path: str = "") -> Iterator[StoredObject]:
-        """Lists every object below `path`, in no particular order, folder by folder."""
-        start = self._full(path)
-        for _, _, files in self.fs.walk(start, detail=True):
-            for entry in files.values():
-                if entry.get("islink"):
-                    # Listed is the link itself, but what changes is the file that it leads to.
-                    with contextlib.suppress(OSError):  # it leads nowhere
-                        entry = self.fs.info(entry["name"])
-                yield _describe(entry["name"].removeprefix(self.root + "/"), entry)
-
-    def _readable(self, path: str) -> str:
-        full = self._full(path)
-        if self._confined and os.path.lexists(full):
-            place = Path(os.path.realpath(full))
-            # Opening a pipe would wait for ever, and a link could lead to anything on the machine.
-            if not (place.is_file() and place.is_relative_to(Path(self.root).resolve())):
-                raise NotAnObjectError(f"{full} is no regular file below {self.root}")
-        return full
+            exclusive = (
+                self.create(path, b"first")
+                and not self.create(path, b"second")
+                and self.read(path) == b"first"
+            )
+        except NotImplementedError:
+            exclusive = False
+        finally:
+            self.delete(path)
+        if not exclusive:
+            raise UserError(
+                f"{self} cannot create an object exclusively (If-None-Match on a bucket, hard "
+                "links in a folder), so two runs could overwrite each other's release; use another "
+                "store"
+            )
 
     def _full(self, path: str) -> str:
-        if path.startswith("/") or ".." in path.split("/"):
-            raise ValueError(f"{path!r} leads out of the store")
+        if path.startswith("/") or not {"..", "."}.isdisjoint(path.split("/")):
+            raise NotAnObjectError(f"the name {path!r} leads out of its folder")
         return f"{self.root}/{path}" if path else self.root
-
-
-def protocols(filesystem: Any) -> tuple[str, ...]:
-    """Returns the URL schemes that an fsspec file system answers to."""
-    protocol = filesystem.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
-
-
-def _describe(path: str, entry: dict[str, Any]) -> StoredObject:
-    modified = entry.get("mtime") or entry.get("LastModified") or entry.get("created") or 0.0
-    seconds = modified if isinstance(modified, (int, float)) else modified.timestamp()
-    tag = entry.get("ETag") or entry.get("etag")
-    fingerprint = f"etag:{str(tag).strip(chr(34))}" if tag else f"stat:{entry['size']}:{seconds!r}"
-    return StoredObject(path, int(entry["size"]), fingerprint, float(seconds))
-
-
-@contextlib.contextmanager
-def _temporary_beside(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    # The final name is left out: with it, a long name could pass the file system's limit.
-    temporary = target.parent / f".{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
-    try:
-        with _open_in_folder(temporary) as file:
-            yield temporary, file
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _open_in_folder(path: Path) -> IO[bytes]:
-    # Between the two steps somebody may remove the folder, as it is empty. Nobody can do that
-    # as often as this tries.
-    for _ in range(100):
-        with contextlib.suppress(FileNotFoundError, FileExistsError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return path.open("wb")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("wb")
-
-
-def _remove_empty_folders(folder: Path, root: Path) -> None:
-    with contextlib.suppress(OSError):  # the first that is not empty, or is gone, ends it
-        while folder != root:
-            folder.rmdir()
-            folder = folder.parent
-
-
-def _flush_to_disk(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())

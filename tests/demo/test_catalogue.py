@@ -6,12 +6,13 @@ import pytest
 from PIL import Image
 
 from demo.catalogue import BROKEN, QUERY, make_catalogue, photo_of
+from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    lake = Store(str(tmp_path_factory.mktemp("lake")))
+    lake = open_store(str(tmp_path_factory.mktemp("lake")))
     make_catalogue(lake)
     return lake
 
@@ -62,7 +63,7 @@ def test_making_it_again_leaves_every_file_as_it_is(lake: Store) -> None:
 
 
 def test_making_it_elsewhere_gives_the_same_files(lake: Store, tmp_path: Path) -> None:
-    other = Store(str(tmp_path))
+    other = open_store(str(tmp_path))
     assert make_catalogue(other) == sum(1 for _ in lake.objects("master"))
     for item in other.objects():
         assert other.digest(item.path) == lake.digest(item.path)

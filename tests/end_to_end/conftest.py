@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from demo.catalogue import make_catalogue
+from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ def run_dag(airflow: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def demo_lake(run_dag: RunDag, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """The lake of the demo, reindexed once by Airflow. Do not change it."""
-    lake = Store(tmp_path_factory.mktemp("demo").as_uri())
+    lake = open_store(tmp_path_factory.mktemp("demo").as_uri())
     make_catalogue(lake)
     run_dag("image_reindex", lake)
     return lake

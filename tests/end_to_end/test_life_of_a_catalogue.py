@@ -5,6 +5,7 @@ import pytest
 
 from tasks.lake import layout
 from tasks.lake.manifest import Manifest
+from tasks.lake.open_store import open_store
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
 from tests.end_to_end.conftest import RunDag
@@ -34,7 +35,7 @@ def test_reindex_change_three_files_reindex_search_and_roll_back(
     for view in range(4):
         save_photo(master / f"cat_{view}.jpg", "chelsea", view)
         save_photo(master / f"cup_{view}.jpg", "coffee", view)
-    lake = Store(tmp_path.as_uri())
+    lake = open_store(tmp_path.as_uri())
     run_dag("image_reindex", lake)
     assert latest(lake).version == 1
 
@@ -65,7 +66,7 @@ def test_reindex_change_three_files_reindex_search_and_roll_back(
 def test_a_run_that_only_removes_publishes(run_dag: RunDag, tmp_path: Path) -> None:
     for view in range(3):
         save_photo(tmp_path / "master" / f"cat_{view}.jpg", "chelsea", view)
-    lake = Store(tmp_path.as_uri())
+    lake = open_store(tmp_path.as_uri())
     run_dag("image_reindex", lake)
     (tmp_path / "master" / "cat_1.jpg").unlink()
     run_dag("image_reindex", lake)
@@ -78,7 +79,7 @@ def test_a_full_rebuild_of_one_folder_embeds_that_folder_again(
     for view in range(2):
         save_photo(tmp_path / "master" / "cats" / f"{view}.jpg", "chelsea", view)
         save_photo(tmp_path / "master" / "cups" / f"{view}.jpg", "coffee", view)
-    lake = Store(tmp_path.as_uri())
+    lake = open_store(tmp_path.as_uri())
     run_dag("image_reindex", lake)
     run = run_dag("image_reindex", lake, full_rebuild=True, catalogue="cats")
     planned = lake.read_json(layout.task_result(run, "plan"))
@@ -98,4 +99,4 @@ def test_a_failed_run_ends_with_the_reason(
 ) -> None:
     (tmp_path / "master").mkdir()
     with pytest.raises(RuntimeError, match=reason):
-        run_dag(dag, Store(tmp_path.as_uri()), **params)
+        run_dag(dag, open_store(tmp_path.as_uri()), **params)

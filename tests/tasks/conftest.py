@@ -1,10 +1,13 @@
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
+from tests.s3_server import S3Server, running_s3_server
 from tests.tasks.pipeline import reindex, save_photo
 
 CATALOGUE = {
@@ -25,13 +28,27 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server, and an environment in which everybody finds it."""
+    with (
+        running_s3_server(tmp_path_factory.mktemp("s3")) as server,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture(scope="session")
 def indexed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with six photographs, a broken file and release 1. Do not change it."""
     folder = tmp_path_factory.mktemp("indexed")
     for name, (photo, view) in CATALOGUE.items():
         save_photo(folder / "master" / name, photo, view)
     (folder / "master" / "broken.jpg").write_bytes(b"\xff\xd8\xff not really")
-    reindex(Store(folder.as_uri()), "first")
+    reindex(open_store(folder.as_uri()), "first")
     return folder
 
 
@@ -40,7 +57,7 @@ def indexed(indexed_once: Path, tmp_path: Path) -> Store:
     """A copy of that lake to do anything with."""
     folder = tmp_path / "lake"
     _copy(indexed_once, folder)
-    return Store(folder.as_uri())
+    return open_store(folder.as_uri())
 
 
 @pytest.fixture
@@ -49,7 +66,7 @@ def lake(indexed_once: Path, tmp_path: Path) -> Store:
     (tmp_path / "lake" / "master").mkdir(parents=True)
     _copy(indexed_once / "model", tmp_path / "lake" / "model")
     shutil.rmtree(next((tmp_path / "lake" / "model").glob("*/vectors")))
-    return Store((tmp_path / "lake").as_uri())
+    return open_store((tmp_path / "lake").as_uri())
 
 
 @pytest.fixture

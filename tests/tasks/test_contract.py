@@ -7,12 +7,13 @@ import pytest
 from tasks import contract
 from tasks.contract import emit, file_result, one_line_errors, timed
 from tasks.errors import UserError
+from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Store:
-    return Store(str(tmp_path))
+    return open_store(str(tmp_path))
 
 
 def test_a_summary_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:

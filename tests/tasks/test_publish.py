@@ -7,8 +7,11 @@ from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
+from tasks.lake.arrays import write_npy
 from tasks.lake.manifest import Manifest
+from tasks.lake.open_store import open_store
 from tasks.lake.releases import Releases
+from tasks.lake.seals import seal
 from tasks.lake.store import Store
 from tasks.plan import plan
 from tasks.publish import publish
@@ -49,7 +52,7 @@ def rebuilt(lake: Store) -> tuple[list[str], np.ndarray]:
     (other / "model").parent.mkdir()
     (other / "model").symlink_to(root / "model")
     (other / "master").symlink_to(root / "master")
-    fresh = Store(other.as_uri())
+    fresh = open_store(other.as_uri())
     reindex(fresh, "fresh")
     return names(fresh), array(fresh, layout.NPY_IMAGE_VECTORS)
 
@@ -201,9 +204,9 @@ def test_vectors_that_are_not_finite_are_not_published(indexed: Store, master: P
     save_photo(master / "new.jpg", "coffee", 7)
     work_on_shards(indexed, "second")
     (shard,) = plan(indexed, "second", SETTINGS)["shards"]
-    vectors = indexed.local_path(layout.shard_vectors(latest(indexed).model["id"], shard["shard"]))
-    assert vectors
-    np.save(vectors, np.full((1, 2048), np.nan, np.float32))
+    vectors = layout.shard_vectors(latest(indexed).model["id"], shard["shard"])
+    nan = np.full((1, 2048), np.nan, np.float32)
+    seal(indexed, write_npy(indexed, vectors, (1, 2048), np.float32, [nan]))
     with pytest.raises(UserError, match="not finite"):
         publish(indexed, "second")
     assert latest(indexed).version == 1

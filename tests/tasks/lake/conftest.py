@@ -1,4 +1,4 @@
-"""Stores to test with: a folder, and an object store without folders, renames or local files."""
+"""Stores to test with: a folder, an S3 bucket on a real server, and an object store in memory."""
 
 import uuid
 from collections.abc import Iterator
@@ -7,21 +7,32 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
+from tests.s3_server import S3Server
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Store:
-    return Store(tmp_path.as_uri())
+    return open_store(tmp_path.as_uri())
 
 
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "file":
-        yield Store(tmp_path.as_uri())
-        return
-    filesystem = fsspec.filesystem("memory")
-    root = f"/{uuid.uuid4().hex}"
-    filesystem.mkdir(root)
-    yield Store(f"memory://{root}")
-    filesystem.rm(root, recursive=True)
+@pytest.fixture
+def bucket(s3_server: S3Server) -> Store:
+    """An empty prefix of a bucket."""
+    return open_store(s3_server.new_root())
+
+
+@pytest.fixture(params=["file", "s3", "memory"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    match request.param:
+        case "file":
+            yield request.getfixturevalue("lake")
+        case "s3":
+            yield request.getfixturevalue("bucket")
+        case _:
+            filesystem = fsspec.filesystem("memory")
+            root = f"/{uuid.uuid4().hex}"
+            filesystem.mkdir(root)
+            yield open_store(f"memory://{root}")
+            filesystem.rm(root, recursive=True)

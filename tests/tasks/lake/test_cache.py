@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import UserError
 from tasks.lake.cache import local_file
-from tasks.lake.store import Store
+from tasks.lake.store import DamagedError, Store
 
 
 def test_an_artifact_is_a_local_file_with_its_content(store: Store, tmp_path: Path) -> None:
@@ -29,13 +28,13 @@ def test_a_fetched_artifact_is_kept(store: Store, tmp_path: Path) -> None:
 def test_a_missing_artifact_is_an_error(store: Store, tmp_path: Path) -> None:
     artifact = store.write("model.onnx", b"content")
     store.delete("model.onnx")
-    with pytest.raises(UserError, match="missing"):
+    with pytest.raises(DamagedError, match="missing"):
         local_file(store, artifact, tmp_path / "cache")
 
 
 def test_a_damaged_artifact_is_refused_and_not_kept(store: Store, tmp_path: Path) -> None:
     artifact = store.write("model.onnx", b"content")
     store.write("model.onnx", b"changed!")
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(DamagedError, match="damaged"):
         local_file(store, artifact, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("artifacts/*"))

@@ -27,11 +27,9 @@ def compare(before: dict[str, str], after: dict[str, str]) -> tuple[Changes, lis
     with open_comparison() as comparison:
         comparison.add_known(released(before))
         comparison.add_found(listed(after))
-        for new, known in list(comparison.candidates()):
-            for old in known:
-                if old.sha256 == after[new.name]:
-                    comparison.mark_same(new.name, old)
-                    break
+        for new in comparison.candidates():
+            if known := comparison.find_same(new.name, after[new.name]):
+                comparison.mark_same(new.name, known)
         return comparison.changes(), list(comparison.images())
 
 
@@ -75,7 +73,9 @@ def test_a_touched_image_is_unchanged() -> None:
     with open_comparison() as comparison:
         comparison.add_known([Image(name="a", bytes=3, fingerprint="old", sha256="red", row=4)])
         comparison.add_found([StoredObject("a", 3, "new", 0.0)])
-        ((new, (known,)),) = comparison.candidates()
+        (new,) = comparison.candidates()
+        known = comparison.find_same(new.name, "red")
+        assert known
         comparison.mark_same(new.name, known)
         assert comparison.changes().unchanged == 1
         assert next(comparison.images()).row == 4

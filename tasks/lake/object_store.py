@@ -1,0 +1,129 @@
+"""A bucket, or a part of one, as a `Store`: any object store that fsspec knows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import IO, Any
+
+from tasks.errors import UserError
+from tasks.lake.store import CHUNK, HashingWriter, NotAnObjectError, Store, StoredObject
+
+# Parts of a multipart upload: S3 takes 10,000.
+_MAX_PARTS = 9_000
+
+
+class ObjectStore(Store):
+    """Objects whose keys start with the root.
+
+    Args:
+        filesystem: of fsspec, without a cache of listings: one could hide what another task has
+            just written.
+        root: bucket and prefix, as the file system names them.
+
+    Raises:
+        UserError: there is no such bucket, or access is denied.
+    """
+
+    def __init__(self, filesystem: Any, root: str) -> None:
+        super().__init__(root)
+        self._files = filesystem
+        self._check()
+
+    def uri(self, path: str) -> str:
+        """See `Store`."""
+        return str(self._files.unstrip_protocol(self._full(path)))
+
+    def local_path(self, path: str) -> None:
+        """See `Store`."""
+
+    def read(self, path: str) -> bytes:
+        """See `Store`."""
+        return bytes(self._files.cat_file(self._full(path)))
+
+    def read_ranges(self, path: str, ranges: list[tuple[int, int]]) -> list[bytes]:
+        """See `Store`. They are fetched together."""
+        paths = [self._full(path)] * len(ranges)
+        starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
+        return [
+            bytes(data) for data in self._files.cat_ranges(paths, starts, ends, on_error="raise")
+        ]
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        """See `Store`."""
+        with self._files.open(self._full(path), "rb", block_size=CHUNK) as stream:
+            yield stream
+
+    def stat(self, path: str) -> StoredObject:
+        """See `Store`."""
+        entry = self._files.info(self._full(path))
+        if entry["type"] != "file":
+            raise FileNotFoundError(f"{self.uri(path)} is no object")
+        return describe(path, entry)
+
+    @contextmanager
+    def writing(self, path: str, size: int = 0) -> Iterator[HashingWriter]:
+        """See `Store`."""
+        part = max(CHUNK, size // _MAX_PARTS)
+        stream = self._files.open(self._full(path), "wb", block_size=part)
+        try:
+            yield HashingWriter(stream)
+        except BaseException:
+            stream.discard()
+            stream.closed = True  # closing would complete the upload
+            raise
+        stream.close()
+
+    def create(self, path: str, data: bytes) -> bool:
+        """See `Store`."""
+        with suppress(FileExistsError):
+            self._files.pipe_file(self._full(path), data, mode="create")
+        # Some stores let several racing puts succeed, and an answer may be lost on its way.
+        return self.read(path) == data
+
+    def delete(self, path: str) -> None:
+        """See `Store`."""
+        with suppress(FileNotFoundError):
+            self._files.rm_file(self._full(path))
+
+    def folders(self, path: str) -> list[str]:
+        """See `Store`."""
+        try:
+            entries = self._files.ls(self._full(path), detail=True, refresh=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        names = {
+            entry["name"].rstrip("/").rsplit("/", 1)[-1]
+            for entry in entries
+            if entry["type"] == "directory"
+        }
+        return sorted(names)
+
+    def objects(self, path: str = "") -> Iterator[StoredObject]:
+        """See `Store`."""
+        for _, _, files in self._files.walk(self._full(path), detail=True):
+            for entry in files.values():
+                yield describe(entry["name"].removeprefix(self.root + "/"), entry)
+
+    def unfinished(self, path: str) -> Iterator[StoredObject]:
+        """See `Store`. What an object store has not completed, it does not list."""
+        return iter(())
+
+    def discard_unfinished(self, item: StoredObject) -> None:
+        """See `Store`."""
+        raise NotAnObjectError(item.path)
+
+    def _check(self) -> None:
+        """Makes sure that the bucket is there; an empty prefix of one does not show."""
+        if not self._files.isdir(self.root.split("/", 1)[0]):
+            raise UserError(f"{self} does not exist; create it or correct the URI")
+
+
+def describe(path: str, entry: dict[str, Any]) -> StoredObject:
+    """Describes the object at a path by what a listing or an inquiry says of it."""
+    modified: datetime | float = entry.get("LastModified") or entry.get("created") or 0.0
+    seconds = modified.timestamp() if isinstance(modified, datetime) else modified
+    size = int(entry["size"])
+    tag = str(entry.get("ETag") or entry.get("etag") or "").strip('"')
+    fingerprint = f"etag:{tag}" if tag else f"stat:{size}:{seconds!r}"
+    return StoredObject(path, size, fingerprint, seconds)

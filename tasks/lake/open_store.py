@@ -1,0 +1,40 @@
+"""Opens a root URI, a folder or a bucket, as the `Store` that fits it."""
+
+import fsspec
+
+from tasks.errors import UserError
+from tasks.lake.local_store import LocalStore
+from tasks.lake.object_store import ObjectStore
+from tasks.lake.s3_store import S3Store, s3_options
+from tasks.lake.store import Store
+
+
+def open_store(root: str, *, confined: bool = False) -> Store:
+    """Opens a store.
+
+    Args:
+        root: a URI such as `file:///data/lake` or `s3://bucket/prefix`, or a local folder.
+        confined: read nothing but regular files below the root, links followed: for folders that
+            others fill.
+
+    Raises:
+        UserError: the root is empty, of an unknown kind, or does not exist, or access is denied.
+    """
+    if not root:
+        raise UserError("no lake given; pass --lake URI or set IMAGE_SEARCH_LAKE")
+    kind = protocol_of(root)
+    try:
+        # A cached listing could hide what another task has just written.
+        options = {"use_listings_cache": False, **(s3_options() if kind == "s3" else {})}
+        files, path = fsspec.core.url_to_fs(root, **options)
+    except (ValueError, ImportError) as error:
+        raise UserError(f"cannot open {root}: {error}; correct the URI") from error
+    if kind == "file":
+        return LocalStore(path, confined=confined)
+    return S3Store(files, path) if kind == "s3" else ObjectStore(files, path)
+
+
+def protocol_of(uri: str) -> str:
+    """Returns the URL scheme of a URI, `file` for a plain path and for `local://`."""
+    kind = fsspec.core.split_protocol(uri)[0] or "file"
+    return {"local": "file", "s3a": "s3"}.get(kind, kind)

@@ -1,0 +1,146 @@
+"""verify: reads releases end to end and names each damaged, missing or extra object."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise, zip_longest
+
+import numpy as np
+
+from tasks.contract import Summary, timed
+from tasks.errors import UserError
+from tasks.index.vector_index import read_index
+from tasks.lake import layout
+from tasks.lake.arrays import npy_shape, read_npy_batches
+from tasks.lake.cache import local_file
+from tasks.lake.catalogue import Image
+from tasks.lake.lines import read_lines
+from tasks.lake.manifest import Manifest
+from tasks.lake.releases import Releases
+from tasks.lake.store import Artifact, DamagedError, Store
+from tasks.model import ModelCard
+from tasks.progress import track
+from tasks.settings import Settings
+
+_BATCH = 4096
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one object; an extra one does no harm."""
+
+    path: str
+    kind: str
+    detail: str = ""
+
+
+def verify(
+    lake: Store, settings: Settings, *, version: int = 0, read_only: bool = False
+) -> Summary:
+    """Checks a release: every object against its digest, and whether they fit together.
+
+    Unless `read_only`, a release found damaged is marked: search and reindex pass it over from then
+    on, and the next reindex makes another. The mark goes when a later look finds it sound.
+
+    Args:
+        lake: the data lake.
+        settings: cache of this machine.
+        version: of the release; 0 for the newest.
+        read_only: do not mark it.
+
+    Returns:
+        The release, what was read, and the problems found.
+
+    Raises:
+        UserError: there is no such release.
+    """
+    releases = Releases(lake)
+    release = releases.get(version) if version else next(releases.newest_first(), None)
+    if release is None:
+        raise UserError(
+            f"there is no release {version or ''} in {lake}; `releases` lists those there are"
+        )
+    with timed() as summary:
+        artifacts = [*release.artifacts.values(), *_model(release).artifacts.values()]
+        problems = [*_damaged(lake, artifacts)]
+        if not problems:
+            problems += _mismatches(lake, release, settings)
+        damage = [f"{problem.path}: {problem.kind} {problem.detail}" for problem in problems]
+        problems += _extra(lake, release)
+        for problem in problems:
+            logger.warning("%s %s %s", problem.kind, lake.uri(problem.path), problem.detail)
+        if not read_only:
+            _mark(releases, release, damage)
+        summary |= {
+            "release": release.version,
+            "sound": not damage,
+            "objects": len(artifacts),
+            "bytes": sum(artifact.bytes for artifact in artifacts),
+            "problems": [asdict(problem) for problem in problems],
+        }
+    return summary
+
+
+def _model(release: Manifest) -> ModelCard:
+    return ModelCard.model_validate(release.model)
+
+
+def _mark(releases: Releases, release: Manifest, damage: list[str]) -> None:
+    if damage:
+        releases.note_damage(release.version, damage)
+    elif releases.damage(release.version) is not None:
+        releases.clear_damage(release.version)
+
+
+def _damaged(lake: Store, artifacts: list[Artifact]) -> Iterator[Problem]:
+    for artifact in track(artifacts, len(artifacts), "reading objects"):
+        if not lake.exists(artifact.path):
+            yield Problem(artifact.path, "missing")
+            continue
+        try:
+            lake.verify(artifact)
+        except DamagedError as error:
+            yield Problem(artifact.path, "damaged", str(error))
+
+
+def _extra(lake: Store, release: Manifest) -> Iterator[Problem]:
+    known = {artifact.path for artifact in release.artifacts.values()}
+    known |= {layout.release(release.version, name) for name in layout.RELEASE_PAPERS}
+    for item in lake.objects(layout.release(release.version, "").rstrip("/")):
+        if item.path not in known:
+            yield Problem(item.path, "extra", f"{item.bytes} bytes that no manifest names")
+
+
+def _mismatches(lake: Store, release: Manifest, settings: Settings) -> Iterator[Problem]:
+    """Yields where the objects of a release, each as it was stored, contradict each other."""
+    vectors, names, index, catalogue = (
+        release.artifacts[name]
+        for name in (
+            layout.NPY_IMAGE_VECTORS,
+            layout.NPY_IMAGE_NAMES,
+            layout.IMAGE_INDEX,
+            layout.CATALOGUE,
+        )
+    )
+    count, dimensions = release.counts.images, _model(release).dimensions
+    if npy_shape(lake, vectors.path) != (count, dimensions):
+        yield Problem(vectors.path, "damaged", f"does not have the shape ({count}, {dimensions})")
+    elif not all(np.isfinite(rows).all() for rows in read_npy_batches(lake, vectors, _BATCH)):
+        yield Problem(vectors.path, "damaged", "has a vector that is not finite")
+    stored = read_index(local_file(lake, index, settings.cache))
+    if (stored.ntotal, stored.d) != (count, dimensions):
+        yield Problem(index.path, "damaged", f"does not hold {count} x {dimensions}")
+    rows = (image for image in read_lines(lake, catalogue, Image) if image.row is not None)
+    pairs = zip_longest(_names(lake, names), rows)
+    if not all(
+        image and name == image.name and image.row == row for row, (name, image) in enumerate(pairs)
+    ):
+        yield Problem(names.path, "damaged", "does not name the images of the catalogue in order")
+    if not all(one < other for one, other in pairwise(_names(lake, names))):
+        yield Problem(names.path, "damaged", "is not in order")
+
+
+def _names(lake: Store, names: Artifact) -> Iterator[str]:
+    return (str(name) for batch in read_npy_batches(lake, names, _BATCH) for name in batch)

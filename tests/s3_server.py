@@ -1,0 +1,175 @@
+"""A real S3 server on this machine (SeaweedFS, one process), for as long as tests need it."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import s3fs
+
+ACCESS_KEY = "test-access-key"
+SECRET_KEY = "test-secret-key"
+BUCKET = "images"
+_PORTS = 8
+_FILER = """
+[filer.options]
+s3.empty_folder_cleanup_delay = "1s"
+[leveldb2]
+enabled = true
+dir = "{folder}/meta/filerldb2"
+"""
+
+
+class S3Server:
+    """A server, its address and its only user."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = _free_ports()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.endpoint = f"http://127.0.0.1:{self._port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a task needs in its environment to reach the server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_REGION": "us-east-1",
+        }
+
+    @property
+    def files(self) -> s3fs.S3FileSystem:
+        """The content of the server, to look at it past the code under test."""
+        return s3fs.S3FileSystem(
+            key=ACCESS_KEY,
+            secret=SECRET_KEY,
+            endpoint_url=self.endpoint,
+            use_listings_cache=False,
+        )
+
+    def new_root(self) -> str:
+        """Returns the URI of a prefix that nobody has used yet."""
+        if not self.files.exists(BUCKET):
+            self.files.mkdir(BUCKET)
+        return f"s3://{BUCKET}/{uuid.uuid4().hex}"
+
+    def start(self) -> None:
+        """Starts the server on what it has stored, and waits until it answers."""
+        for part in ("data", "meta"):
+            (self._folder / part).mkdir(parents=True, exist_ok=True)
+        identity = {
+            "name": "admin",
+            "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }
+        (self._folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        (self._folder / "filer.toml").write_text(_FILER.format(folder=self._folder))
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [Path(sys.executable).with_name("weed"), *self._options()],
+                cwd=self._folder,
+                env={
+                    **os.environ,
+                    "GOMEMLIMIT": "300MiB",
+                    "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",
+                },
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((self._folder / "log").read_text()[-2000:])
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Ends the server on the spot; what it stored stays."""
+        if self._process:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def _options(self) -> list[str]:
+        port = self._port
+        options = {
+            "ip": "127.0.0.1",
+            "ip.bind": "127.0.0.1",
+            "dir": self._folder / "data",
+            "master.dir": self._folder / "meta",
+            "master.port": port + 2,
+            "master.port.grpc": port + 3,
+            "master.peers": "none",
+            "master.electionTimeout": "1s",
+            "master.heartbeatInterval": "100ms",
+            "master.telemetry": "false",
+            "master.volumeSizeLimitMB": 256,
+            "volume.port": port + 4,
+            "volume.port.grpc": port + 5,
+            "volume.max": 0,
+            "volume.preStopSeconds": 0,
+            "filer": "true",
+            "filer.port": port + 6,
+            "filer.port.grpc": port + 7,
+            "s3": "true",
+            "s3.port": port,
+            "s3.port.grpc": port + 1,
+            "s3.config": self._folder / "s3.json",
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "s3.autoCreateBucket": "false",
+            "s3.allowDeleteBucketNotEmpty": "false",
+        }
+        flags = [f"-{name}={value}" for name, value in options.items()]
+        return ["-logtostderr=true", "server", *flags]
+
+    def _answers(self) -> bool:
+        with suppress(OSError, http.client.HTTPException):
+            status = _get(f"http://127.0.0.1:{self._port + 2}/dir/status")
+            return b'"PublicUrl"' in status and _get(f"{self.endpoint}/healthz") is not None
+        return False
+
+
+@contextmanager
+def running_s3_server(folder: Path) -> Iterator[S3Server]:
+    """Runs a server that keeps its data in a folder."""
+    server = S3Server(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def _get(url: str) -> bytes:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=5)
+    try:
+        connection.request("GET", parts.path)
+        response = connection.getresponse()
+        if response.status != http.client.OK:
+            raise OSError(response.status)
+        return response.read()
+    finally:
+        connection.close()
+
+
+def _free_ports() -> int:
+    """Returns the first of a run of ports that nobody listens on just now."""
+    for first in range(20_000 + os.getpid() % 1000 * 8, 32_000, _PORTS):
+        with suppress(OSError):
+            for port in range(first, first + _PORTS):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return first
+    raise RuntimeError("no run of free ports")
