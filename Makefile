@@ -104,6 +104,10 @@ test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Run all tests
 	$(TASKS)/python -m pytest tests/tasks tests/demo tests/end_to_end
 	$(AIRFLOW)/python -m pytest tests/dags tests/plugins
 
+.PHONY: test-faults
+test-faults: .venv/tasks/.installed-dev  ## Kill tasks, break the network, run everything at once (long)
+	$(TASKS)/python -m pytest tests/faults
+
 # pytest hands fixtures over as arguments of their name, some for their effect alone.
 LENIENT := --disable=redefined-outer-name,unused-argument
 
@@ -114,7 +118,7 @@ lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Check style, t
 	$(TASKS)/mypy tasks demo scripts
 	$(AIRFLOW)/mypy plugins dags
 	$(TASKS)/pylint tasks demo scripts
-	PYTHONPATH=. $(TASKS)/pylint $(LENIENT) tests/tasks tests/demo tests/end_to_end
+	PYTHONPATH=. $(TASKS)/pylint $(LENIENT) tests/tasks tests/demo tests/faults tests/end_to_end
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint plugins dags
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint $(LENIENT) tests/dags tests/plugins
 	PYTHONPATH=plugins:. $(TASKS)/lint-imports

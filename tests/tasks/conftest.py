@@ -1,13 +1,11 @@
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
-from tests.s3_server import S3Server, running_s3_server
 from tests.tasks.pipeline import reindex, save_photo
 
 CATALOGUE = {
@@ -25,20 +23,6 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps the environment of whoever runs the tests out of them."""
     for name in ("CONFIG", "LAKE", "CATALOGUE", "QUERY_PREFIXES", "CACHE", "THREADS"):
         monkeypatch.delenv(f"IMAGE_SEARCH_{name}", raising=False)
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A real S3 server, and an environment in which everybody finds it."""
-    with (
-        running_s3_server(tmp_path_factory.mktemp("s3")) as server,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)
-        for name, value in server.environment.items():
-            patch.setenv(name, value)
-        yield server
 
 
 @pytest.fixture(scope="session")
