@@ -44,7 +44,11 @@ class Image(BaseModel):
 
 
 class Changes(BaseModel):
-    """How a listing differs from a release, in images."""
+    """How a listing differs from a release, in images.
+
+    Each image of the listing is added, changed, renamed or unchanged. One that was moved over
+    another one counts as changed, and its old name as removed; it is not embedded again either.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -149,11 +153,12 @@ class Comparison:
         new = self._count("SELECT count(*) FROM found WHERE name NOT IN (SELECT name FROM known)")
         renamed = self._count(
             """SELECT count(DISTINCT known_name) FROM same
-            WHERE known_name NOT IN (SELECT name FROM found)"""
+            WHERE known_name NOT IN (SELECT name FROM found)
+                AND name NOT IN (SELECT name FROM known)"""
         )
         changed = self._count(
             """SELECT count(*) FROM found JOIN known USING (name) LEFT JOIN same USING (name)
-            WHERE known.fingerprint != found.fingerprint AND same.name IS NULL"""
+            WHERE known.fingerprint != found.fingerprint AND same.known_name IS NOT known.name"""
         )
         return Changes(
             catalogue=catalogue,

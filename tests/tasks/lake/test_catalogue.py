@@ -57,6 +57,12 @@ def test_a_renamed_image_keeps_its_row_under_the_new_name() -> None:
     assert [(image.name, image.row) for image in images] == [("a", 0), ("c", 1)]
 
 
+def test_an_image_moved_over_another_is_a_change_and_a_removal() -> None:
+    changes, images = compare({"a": "red", "b": "tan"}, {"b": "red"})
+    assert changes == Changes(catalogue=1, added=0, changed=1, renamed=0, removed=1, unchanged=0)
+    assert [(image.name, image.row) for image in images] == [("b", 0)]
+
+
 def test_a_removed_image_is_counted_and_gone() -> None:
     changes, images = compare({"a": "red", "b": "blue"}, {"a": "red"})
     assert changes.removed == 1
