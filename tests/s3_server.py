@@ -76,7 +76,7 @@ class S3Server:
         (self._folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
         (self._folder / "filer.toml").write_text(_FILER.format(folder=self._folder))
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # pylint: disable=consider-using-with  # `stop` ends it
                 [Path(sys.executable).with_name("weed"), *self._options()],
                 cwd=self._folder,
                 env={

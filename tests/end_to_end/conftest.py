@@ -13,6 +13,7 @@ import pytest
 from demo.catalogue import make_catalogue
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
+from tests.s3_server import S3Server
 
 REPOSITORY = Path(__file__).parents[2]
 AIRFLOW = REPOSITORY / ".venv" / "airflow" / "bin"
@@ -21,7 +22,7 @@ RunDag = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def airflow(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> dict[str, str]:
     """The environment of an Airflow of its own, with an empty database, as the Makefile sets it."""
     home = tmp_path_factory.mktemp("airflow")
     lines = (REPOSITORY / "config" / "airflow.env").read_text().splitlines()

@@ -9,7 +9,7 @@ from tasks.etl import etl
 from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
 from tasks.lake.releases import Releases
-from tasks.lake.store import Store
+from tasks.lake.store import DamagedError, Store
 from tasks.plan import plan
 from tasks.prune import prune
 from tasks.publish import publish
@@ -19,6 +19,12 @@ from tasks.vectorize import vectorize
 from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
 
 SETTINGS = settings_for_tests()
+
+
+def flip_a_bit(lake: Store, path: str) -> None:
+    data = bytearray(lake.read(path))
+    data[-1] ^= 1
+    lake.write(path, bytes(data))
 
 
 def cut(lake: Store, path: str) -> None:
@@ -45,6 +51,72 @@ def test_a_damaged_artifact_of_a_shard_is_made_again_by_its_task(
         assert not make()["already_complete"]
         assert indexed.read(path) == whole
     assert publish(indexed, "r")["images"] == 7
+
+
+def test_flipped_bits_are_never_passed_on_and_the_next_run_makes_the_artifact_again(
+    indexed: Store, master: Path
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    planned = plan(indexed, "r", SETTINGS)
+    (shard,) = (part["shard"] for part in planned["shards"])
+    etl(indexed, "r", shard)
+    flip_a_bit(indexed, layout.landing(shard, layout.NPY_RESIZED_RGB))
+    with pytest.raises(DamagedError, match=r"resized_rgb.npy is damaged"):
+        feature_engineering(indexed, "r", shard)
+    with pytest.raises(UserError, match="has not landed; clear its task etl"):
+        feature_engineering(indexed, "r", shard)
+    etl(indexed, "r", shard)
+    feature_engineering(indexed, "r", shard)
+    flip_a_bit(indexed, layout.features(shard))
+    with pytest.raises(DamagedError, match=r"feature_engineered.npy is damaged"):
+        vectorize(indexed, "r", shard, SETTINGS)
+    with pytest.raises(UserError, match="has no features; clear its task feature_engineering"):
+        vectorize(indexed, "r", shard, SETTINGS)
+    feature_engineering(indexed, "r", shard)
+    vectorize(indexed, "r", shard, SETTINGS)
+    flip_a_bit(indexed, layout.shard_vectors(planned["model"], shard))
+    with pytest.raises(DamagedError, match=r"embedded_image_vectors.npy is damaged"):
+        publish(indexed, "r")
+    assert reindex(indexed, "next")["images"] == 7
+
+
+def test_names_with_flipped_bits_are_not_published(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    (shard,) = (part["shard"] for part in plan(indexed, "r", SETTINGS)["shards"])
+    etl(indexed, "r", shard)
+    feature_engineering(indexed, "r", shard)
+    vectorize(indexed, "r", shard, SETTINGS)
+    flip_a_bit(indexed, layout.landing(shard, layout.NPY_IMAGE_NAMES))
+    with pytest.raises(DamagedError, match=r"image_names.npy is damaged"):
+        publish(indexed, "r")
+    assert reindex(indexed, "next")["images"] == 7
+
+
+@pytest.mark.parametrize("name", [layout.NPY_IMAGE_VECTORS, layout.CATALOGUE])
+def test_nothing_is_built_on_a_release_with_flipped_bits(
+    indexed: Store, master: Path, name: str
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    flip_a_bit(indexed, layout.release(1, name))
+    with pytest.raises(DamagedError, match=name):
+        reindex(indexed, "r")
+    assert Releases(indexed).latest() is None
+    assert reindex(indexed, "next")["images"] == 7
+
+
+def test_a_model_with_flipped_bits_embeds_nothing_and_is_built_again(
+    indexed: Store, master: Path
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    planned = plan(indexed, "r", SETTINGS)
+    (shard,) = (part["shard"] for part in planned["shards"])
+    etl(indexed, "r", shard)
+    feature_engineering(indexed, "r", shard)
+    flip_a_bit(indexed, layout.model(planned["model"], layout.ONNX_VECTORIZER_MODEL))
+    with pytest.raises(DamagedError, match=r"vectorizer_model.onnx is damaged"):
+        vectorize(indexed, "r", shard, SETTINGS)
+    with pytest.raises(UserError, match=r"run the task `build_model` first"):
+        vectorize(indexed, "r", shard, SETTINGS)
 
 
 def test_a_damaged_shard_is_not_published(indexed: Store, master: Path) -> None:

@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tasks.__main__ import app
+from tasks.errors import UserError
+from tasks.lake import layout
+from tasks.lake.arrays import write_npy
+from tasks.lake.releases import Releases
+from tasks.lake.store import Artifact, Store
+from tasks.search import search
+from tasks.verify import verify
+from tests.tasks.pipeline import reindex, settings_for_tests
+
+SETTINGS = settings_for_tests()
+ARTIFACTS = [
+    layout.NPY_IMAGE_VECTORS,
+    layout.NPY_IMAGE_NAMES,
+    layout.IMAGE_INDEX,
+    layout.CATALOGUE,
+]
+
+
+def flip_a_bit(lake: Store, path: str) -> None:
+    data = bytearray(lake.read(path))
+    data[len(data) // 2] ^= 1
+    lake.write(path, bytes(data))
+
+
+def replace_in_manifest(lake: Store, artifact: Artifact) -> None:
+    """Makes a manifest name another object, digest and all."""
+    path = layout.release(1, layout.MANIFEST)
+    document = lake.read_json(path)
+    name = artifact.path.rsplit("/", 1)[-1]
+    document["artifacts"][name] |= {"bytes": artifact.bytes, "sha256": artifact.sha256}
+    lake.write_json(path, document)
+
+
+def test_a_sound_release_has_no_problems(indexed: Store) -> None:
+    summary = verify(indexed, SETTINGS)
+    assert (summary["release"], summary["sound"], summary["problems"]) == (1, True, [])
+    assert summary["objects"] == 6
+    assert summary["bytes"] > 100_000_000
+
+
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_a_flipped_bit_is_named(indexed: Store, name: str) -> None:
+    path = layout.release(1, name)
+    flip_a_bit(indexed, path)
+    (problem,) = verify(indexed, SETTINGS)["problems"]
+    assert (problem["path"], problem["kind"]) == (path, "damaged")
+
+
+@pytest.mark.parametrize("name", ARTIFACTS)
+def test_a_missing_object_is_named(indexed: Store, name: str) -> None:
+    path = layout.release(1, name)
+    indexed.delete(path)
+    (problem,) = verify(indexed, SETTINGS)["problems"]
+    assert (problem["path"], problem["kind"]) == (path, "missing")
+
+
+def test_a_damaged_model_is_named(indexed: Store) -> None:
+    release = Releases(indexed).latest()
+    assert release
+    path = layout.model(release.model["id"], layout.ONNX_VECTORIZER_MODEL)
+    flip_a_bit(indexed, path)
+    (problem,) = verify(indexed, SETTINGS)["problems"]
+    assert (problem["path"], problem["kind"]) == (path, "damaged")
+
+
+def test_an_extra_object_is_named_and_does_no_harm(indexed: Store) -> None:
+    indexed.write(layout.release(1, "notes.txt"), b"mine")
+    summary = verify(indexed, SETTINGS)
+    assert summary["sound"]
+    assert [problem["kind"] for problem in summary["problems"]] == ["extra"]
+
+
+def test_all_problems_are_named_at_once(indexed: Store) -> None:
+    flip_a_bit(indexed, layout.release(1, layout.IMAGE_INDEX))
+    indexed.delete(layout.release(1, layout.CATALOGUE))
+    indexed.write(layout.release(1, "notes.txt"), b"mine")
+    kinds = {problem["kind"] for problem in verify(indexed, SETTINGS)["problems"]}
+    assert kinds == {"damaged", "missing", "extra"}
+
+
+def test_names_that_are_not_those_of_the_catalogue_are_damage(indexed: Store) -> None:
+    path = layout.release(1, layout.NPY_IMAGE_NAMES)
+    names = np.array([f"{number}.jpg" for number in range(6)])
+    replace_in_manifest(indexed, write_npy(indexed, path, (6,), names.dtype, [names]))
+    (problem,) = verify(indexed, SETTINGS)["problems"]
+    assert "does not name the images of the catalogue" in problem["detail"]
+
+
+def test_vectors_that_are_not_finite_are_damage(indexed: Store) -> None:
+    path = layout.release(1, layout.NPY_IMAGE_VECTORS)
+    nan = np.full((6, 2048), np.nan, np.float32)
+    replace_in_manifest(indexed, write_npy(indexed, path, (6, 2048), np.float32, [nan]))
+    (problem,) = verify(indexed, SETTINGS)["problems"]
+    assert "not finite" in problem["detail"]
+
+
+def test_a_release_found_damaged_is_used_no_more_and_the_next_reindex_makes_another(
+    indexed: Store,
+) -> None:
+    flip_a_bit(indexed, layout.release(1, layout.NPY_IMAGE_VECTORS))
+    assert search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)["release"] == 1  # nobody knows yet
+    assert not verify(indexed, SETTINGS)["sound"]
+    with pytest.raises(UserError, match="every release"):
+        search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)
+    assert reindex(indexed, "repair")["version"] == 2
+    assert verify(indexed, SETTINGS)["sound"]
+
+
+def test_a_release_that_was_restored_is_used_again(indexed: Store) -> None:
+    path = layout.release(1, layout.IMAGE_INDEX)
+    whole = indexed.read(path)
+    flip_a_bit(indexed, path)
+    verify(indexed, SETTINGS)
+    assert Releases(indexed).latest() is None
+    indexed.write(path, whole)
+    assert verify(indexed, SETTINGS)["sound"]
+    assert Releases(indexed).latest()
+
+
+def test_a_read_only_look_leaves_no_mark(indexed: Store) -> None:
+    flip_a_bit(indexed, layout.release(1, layout.IMAGE_INDEX))
+    assert not verify(indexed, SETTINGS, read_only=True)["sound"]
+    assert Releases(indexed).damage(1) is None
+
+
+def test_a_release_that_is_not_there_is_an_error(indexed: Store) -> None:
+    with pytest.raises(UserError, match="there is no release 7"):
+        verify(indexed, SETTINGS, version=7)
+
+
+def test_the_command_fails_if_the_release_is_damaged(indexed: Store) -> None:
+    arguments = ["verify", "--lake", str(indexed), "--read-only"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    flip_a_bit(indexed, layout.release(1, layout.IMAGE_INDEX))
+    answer = CliRunner().invoke(app, arguments)
+    assert answer.exit_code == 2
+    assert '"sound": false' in answer.stdout
+    assert "error: release 1 is damaged; run image_reindex to make another" in answer.stderr
