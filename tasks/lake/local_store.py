@@ -1,6 +1,7 @@
 """A folder on a file system as a `Store`."""
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,9 @@ from tasks.lake.store import (
     Store,
     StoredObject,
 )
+
+# What `_temporary_beside` calls a file until it is complete.
+_TEMPORARY = re.compile(rf"(^|/)\.[0-9a-f]{{32}}{re.escape(TEMPORARY_SUFFIX)}$")
 
 
 class LocalStore(Store):
@@ -113,6 +117,17 @@ class LocalStore(Store):
 
     def objects(self, path: str = "") -> Iterator[StoredObject]:
         """See `Store`."""
+        return (item for item in self._files(path) if not _TEMPORARY.search(item.path))
+
+    def unfinished(self, path: str) -> Iterator[StoredObject]:
+        """See `Store`."""
+        return (item for item in self._files(path) if _TEMPORARY.search(item.path))
+
+    def discard_unfinished(self, item: StoredObject) -> None:
+        """See `Store`."""
+        self.delete(item.path)
+
+    def _files(self, path: str) -> Iterator[StoredObject]:
         folders = [self._full(path)]
         while folders:
             folder = folders.pop()
@@ -122,14 +137,6 @@ class LocalStore(Store):
                         folders.append(entry.path)
                     elif status := _status(entry):
                         yield _describe(entry.path.removeprefix(self.root + "/"), status)
-
-    def unfinished(self, path: str) -> Iterator[StoredObject]:
-        """See `Store`."""
-        return (item for item in self.objects(path) if item.path.endswith(TEMPORARY_SUFFIX))
-
-    def discard_unfinished(self, item: StoredObject) -> None:
-        """See `Store`."""
-        self.delete(item.path)
 
     def _readable(self, path: str) -> Path:
         place = self.local_path(path)

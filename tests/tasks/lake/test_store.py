@@ -8,7 +8,8 @@ import pytest
 
 from tasks.errors import UserError
 from tasks.lake.open_store import open_store
-from tasks.lake.store import NotAnObjectError, Store
+from tasks.lake.store import CHUNK, NotAnObjectError, Store
+from tests.s3_server import S3Server
 
 
 def test_an_object_is_read_as_it_was_written(store: Store) -> None:
@@ -38,6 +39,43 @@ def test_an_object_exists_only_once_written(store: Store) -> None:
     store.write("a/b.bin", b"")
     assert store.exists("a/b.bin")
     assert not store.exists("a")
+
+
+def test_what_a_killed_writer_left_is_no_object_and_can_be_discarded(
+    lake: Store, tmp_path: Path
+) -> None:
+    left = tmp_path / "a" / f".{'0' * 32}.part"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    assert not list(lake.objects())
+    (item,) = lake.unfinished("a")
+    lake.discard_unfinished(item)
+    assert not left.exists()
+
+
+def test_a_part_of_somebody_else_is_an_object_like_any_other(lake: Store) -> None:
+    lake.write("a/movie.part", b"")
+    assert [item.path for item in lake.objects()] == ["a/movie.part"]
+    assert not list(lake.unfinished("a"))
+
+
+def test_a_multipart_upload_that_was_begun_is_found_and_aborted(bucket: Store) -> None:
+    with pytest.raises(RuntimeError), bucket.writing("a/b.bin") as stream:
+        stream.write(bytes(2 * CHUNK))
+        (item,) = bucket.unfinished("a")
+        assert item.path == "a/b.bin"
+        assert not list(bucket.unfinished("b"))
+        bucket.discard_unfinished(item)
+        assert not list(bucket.unfinished("a"))
+        raise RuntimeError
+    assert not bucket.exists("a/b.bin")
+
+
+def test_a_long_listing_comes_page_by_page(bucket: Store, s3_server: S3Server) -> None:
+    names = {f"a/{number:04d}" for number in range(1_100)}
+    prefix = str(bucket).removeprefix("s3://")
+    s3_server.files.pipe({f"{prefix}/{name}": b"" for name in names})
+    assert {item.path for item in bucket.objects("a")} == names
 
 
 def test_an_interrupted_write_leaves_the_old_object_and_nothing_else(
