@@ -19,6 +19,7 @@ from tasks.errors import UserError
 
 TEMPORARY_SUFFIX = ".part"
 CHUNK = 2**23
+_BUFFER = 2**20
 
 
 class ByteSink(Protocol):
@@ -238,9 +239,9 @@ class Store(ABC):
         try:
             with self.open(artifact.path) as stream:
                 reader = _HashingReader(stream)
-                buffered = io.BufferedReader(reader, CHUNK)
+                buffered = io.BufferedReader(reader, _BUFFER)
                 yield buffered
-                while buffered.read(CHUNK):
+                while buffered.read(_BUFFER):
                     pass
         except FileNotFoundError as error:
             raise DamagedError(f"{place} is missing") from error

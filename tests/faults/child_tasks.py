@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from tasks.lake.store import Store
@@ -29,10 +30,12 @@ class Tasks:
         }
         self.seconds: dict[str, float] = {}
 
-    def start(self, task: str, *arguments: str) -> subprocess.Popen[str]:
-        """Starts a task in a process group of its own."""
+    def start(
+        self, task: str, *arguments: str, wrapper: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
+        """Starts a task in a process group of its own, by way of another command if need be."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tasks", task, *arguments],
+            [*wrapper, sys.executable, "-m", "tasks", task, *arguments],
             cwd=REPOSITORY,
             env=self._environment,
             stdout=subprocess.PIPE,
@@ -41,14 +44,14 @@ class Tasks:
             start_new_session=True,
         )
 
-    def run(self, task: str, *arguments: str) -> dict[str, Any]:
+    def run(self, task: str, *arguments: str, wrapper: Sequence[str] = ()) -> dict[str, Any]:
         """Runs a task to its end; returns what it printed.
 
         Raises:
             TaskFailedError: it failed.
         """
         began = time.monotonic()
-        with self.start(task, *arguments) as child:
+        with self.start(task, *arguments, wrapper=wrapper) as child:
             printed, log = child.communicate(timeout=300)
         if child.returncode:
             raise TaskFailedError(f"{task}: {log.strip().splitlines()[-1]}")

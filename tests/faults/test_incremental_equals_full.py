@@ -5,7 +5,6 @@ import io
 import itertools
 import os
 import random
-import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +32,6 @@ from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
-from tasks.lake.open_store import open_store
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
 from tasks.plan import plan
@@ -42,6 +40,7 @@ from tasks.publish import publish
 from tasks.settings import RetentionSettings, Settings
 from tasks.vectorize import vectorize
 from tasks.verify import verify
+from tests.faults.conftest import lake_in_bucket, local_lake
 from tests.faults.equality import assert_equal, newest_sound, release_names
 from tests.s3_server import S3Server
 from tests.tasks.pipeline import PHOTOS, settings_for_tests
@@ -78,7 +77,6 @@ class Catalogue(RuleBasedStateMachine):
     """The life of a catalogue, and of the runs that index it."""
 
     lake: Store
-    model: Path
     runs = Bundle("runs")
 
     def __init__(self) -> None:
@@ -295,42 +293,20 @@ def check(machine: type[Catalogue], examples: int) -> None:
 @pytest.mark.usefixtures("_model_loaded_once")
 def test_in_a_folder(model_once: Path, tmp_path: Path) -> None:
     class InFolder(Catalogue):
-        """Lakes in folders; the model is linked, as nobody changes it."""
+        """Lakes in folders."""
 
         def make_lake(self) -> Store:
-            folder = Path(tempfile.mkdtemp(dir=tmp_path))
-            (folder / layout.MASTER).mkdir()
-            shutil.copytree(
-                model_once / layout.MODEL,
-                folder / layout.MODEL,
-                copy_function=os.link,
-                ignore=shutil.ignore_patterns("vectors"),
-            )
-            return open_store(folder.as_uri())
+            return local_lake(Path(tempfile.mkdtemp(dir=tmp_path)) / "lake", model_once)
 
     check(InFolder, 40)
 
 
 @pytest.mark.usefixtures("_model_loaded_once")
-def test_in_a_bucket(model_once: Path, s3_server: S3Server) -> None:
+def test_in_a_bucket(s3_server: S3Server, model_in_bucket: str) -> None:
     class InBucket(Catalogue):
-        """Lakes in a bucket; the model is copied from one to the next."""
+        """Lakes in a bucket of a real S3 server."""
 
         def make_lake(self) -> Store:
-            root = s3_server.new_root()
-            for file in (model_once / layout.MODEL).glob("*/*.*"):
-                path = f"{layout.MODEL}/{file.parent.name}/{file.name}"
-                self.copy(file, f"{root.removeprefix('s3://')}/{path}")
-            return open_store(root)
-
-        @staticmethod
-        @functools.cache
-        def uploaded(file: Path) -> str:
-            key = f"{s3_server.new_root().removeprefix('s3://')}/{file.name}"
-            s3_server.files.put_file(str(file), key)
-            return key
-
-        def copy(self, file: Path, target: str) -> None:
-            s3_server.files.cp_file(self.uploaded(file), target)
+            return lake_in_bucket(s3_server, model_in_bucket)
 
     check(InBucket, 4)

@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from tasks.prune import prune
 from tasks.settings import RetentionSettings
 from tasks.verify import verify
 from tests.faults.child_tasks import TaskFailedError, Tasks
+from tests.faults.conftest import local_lake
 from tests.faults.equality import assert_equal
 from tests.faults.watcher import watching
 from tests.tasks.pipeline import save_photo, settings_for_tests
@@ -106,11 +106,7 @@ def test_a_run_goes_on_wherever_its_tasks_were_killed(
 
 def rebuilt(lake: Store, model_once: Path, folder: Path) -> Store:
     """Returns a lake of its own with the same catalogue, indexed in one undisturbed run."""
-    (folder / layout.MASTER).mkdir(parents=True)
-    shutil.copytree(
-        model_once / layout.MODEL, folder / layout.MODEL, ignore=shutil.ignore_patterns("vectors")
-    )
-    fresh = open_store(folder.as_uri())
+    fresh = local_lake(folder, model_once)
     for item in lake.objects(layout.MASTER):
         fresh.write(item.path, lake.read(item.path))
     Tasks(fresh).reindex("full")

@@ -87,5 +87,5 @@ def watching(lake: Store) -> Iterator[Watcher]:
     finally:
         done.set()
         thread.join()
-    assert watcher.wrong == []
+    assert not watcher.wrong
     assert watcher.looks
