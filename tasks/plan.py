@@ -58,6 +58,8 @@ def plan(
             # Of two attempts at once, the first one pins the run.
             lake.create(layout.plan(run), made.model_dump_json(indent=1).encode())
         found = read_plan(lake, run)
+        if not found.anything_to_do:
+            lake.delete(found.listing.path)  # nobody will read it, and there is one every night
         summary |= {
             "run": run,
             "anything_to_do": found.anything_to_do,

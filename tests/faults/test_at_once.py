@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,8 @@ def test_two_runs_searches_and_prunes_get_on_with_each_other(
                 put_photo(indexed, f"new {number}.jpg", "rocket", number, tmp_path)
                 put_photo(indexed, "cups/1.jpg", "rocket", number + 5, tmp_path)
                 one, other = at_once(
-                    lambda: tasks.reindex(f"one-{number}"),  # noqa: B023  (awaited in this round)
-                    lambda: tasks.reindex(f"other-{number}"),  # noqa: B023
+                    partial(tasks.reindex, f"one-{number}"),
+                    partial(tasks.reindex, f"other-{number}"),
                 )
                 assert {one.get("images"), other.get("images")} <= {5 + number, None}
         finally:
@@ -112,8 +113,8 @@ def test_a_task_that_runs_twice_at_once_does_its_work_right(
     for view in range(5):
         put_photo(lake, f"cat {view}.jpg", "chelsea", view, tmp_path)
 
-    def twice(*command: str) -> list[dict[str, Any]]:
-        return at_once(lambda: tasks.run(*command), lambda: tasks.run(*command))
+    def twice(task: str, *arguments: str) -> list[dict[str, Any]]:
+        return at_once(*[partial(tasks.run, task, *arguments)] * 2)
 
     with watching(lake):
         one, other = twice("plan", "--run", "r")

@@ -11,22 +11,13 @@ from tasks.lake import layout
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 from tasks.prune import prune
-from tasks.settings import RetentionSettings
 from tasks.verify import verify
 from tests.faults.child_tasks import TaskFailedError, Tasks
 from tests.faults.conftest import local_lake
 from tests.faults.equality import assert_equal
 from tests.faults.watcher import watching
-from tests.tasks.pipeline import save_photo, settings_for_tests
+from tests.tasks.pipeline import NOTHING_STAYS, save_photo, settings_for_tests
 
-NOTHING_STAYS = RetentionSettings(
-    releases=1,
-    superseded_days=0,
-    feature_store_days=0,
-    landing_days=0,
-    runs_days=0,
-    abandoned_days=0,
-)
 KILLS_A_TASK = 3
 LEAST_KILLS = 50  # on each of two stores
 

@@ -14,13 +14,22 @@ from tasks.feature_engineering import feature_engineering
 from tasks.lake.store import Store
 from tasks.plan import plan
 from tasks.publish import publish
-from tasks.settings import Settings
+from tasks.settings import RetentionSettings, Settings
 from tasks.vectorize import vectorize
 
 REPOSITORY = Path(__file__).parents[2]
 PHOTOS = Path(skimage.__file__).parent / "data"
 # Shared by all tests and the demo, so that the weights are fetched once.
 CACHE = REPOSITORY / "var" / "cache"
+
+NOTHING_STAYS = RetentionSettings(
+    releases=1,
+    superseded_days=0,
+    feature_store_days=0,
+    landing_days=0,
+    runs_days=0,
+    abandoned_days=0,
+)
 
 
 def save_photo(path: Path, photo: str = "chelsea", view: int = 0) -> None:

@@ -28,6 +28,12 @@ def test_an_unchanged_catalogue_leaves_nothing_to_do(indexed: Store) -> None:
     assert (summary["unchanged"], summary["shards"]) == (7, [])
 
 
+def test_a_night_without_changes_leaves_no_list_of_the_catalogue(indexed: Store) -> None:
+    plan(indexed, "night", SETTINGS)
+    assert [item.path for item in indexed.objects("runs/night")] == ["runs/night/plan.json"]
+    assert not plan(indexed, "night", SETTINGS)["anything_to_do"]
+
+
 def test_changes_are_told_apart(indexed: Store, master: Path) -> None:
     save_photo(master / "new.jpg", "coffee", 7)
     save_photo(master / "coffee_0.jpg", "coffee", 8)

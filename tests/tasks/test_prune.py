@@ -8,16 +8,8 @@ from tasks.plan import plan
 from tasks.prune import prune
 from tasks.search import search
 from tasks.settings import RetentionSettings
-from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
+from tests.tasks.pipeline import NOTHING_STAYS, reindex, save_photo, settings_for_tests
 
-NOTHING_STAYS = RetentionSettings(
-    releases=1,
-    superseded_days=0,
-    feature_store_days=0,
-    landing_days=0,
-    runs_days=0,
-    abandoned_days=0,
-)
 SETTINGS = settings_for_tests()
 
 
