@@ -63,6 +63,18 @@ def png(ihdr: tuple[int, ...], scanlines: bytes, *chunks: tuple[bytes, bytes]) -
     )
 
 
+def tiff_with(data: bytes, *fields: tuple[int, int, int, int]) -> bytes:
+    """Returns a little-endian TIFF with more fields: (tag, type, count, value)."""
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, directory)
+    known = data[directory + 2 : directory + 2 + 12 * count]
+    entries = [known[at : at + 12] for at in range(0, len(known), 12)]
+    entries += [struct.pack("<HHII", *field) for field in fields]
+    entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
+    moved = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    return data[:4] + struct.pack("<I", len(data)) + data[8:] + moved
+
+
 def every_kind() -> dict[str, bytes]:
     """Returns a small photograph in each supported format and pixel type, by a telling name."""
     rgb = photo()

@@ -4,8 +4,8 @@ import tracemalloc
 import pytest
 from PIL import Image
 
-from tasks.imaging.header import RejectedImage, read_header
-from tests.tasks.imaging.samples import encode, every_kind, oversized, photo, png
+from tasks.imaging.header import RejectedImage, read_header, without_ancillary_chunks
+from tests.tasks.imaging.samples import encode, every_kind, oversized, photo, png, tiff_with
 
 # Pillow also warns of the damage that is then rejected.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -115,3 +115,43 @@ def test_the_white_of_a_pnm_is_read_where_opencv_does_not_scale_to_it(
     data: bytes, maxval: int | None
 ) -> None:
     assert read_header(data).maxval == maxval
+
+
+@pytest.mark.parametrize(
+    "data", [b"P5 2#3 9\n 2 255\n", b"P5 2 2 255", b"P6 2 2\n", b"P5 -2 2 255\n"]
+)
+def test_a_pnm_header_that_decoders_read_differently_is_rejected(data: bytes) -> None:
+    with pytest.raises(RejectedImage, match="corrupt or unsupported PNM"):
+        read_header(data + bytes(20))
+
+
+@pytest.mark.parametrize("field", [256, 257])
+@pytest.mark.parametrize("kind", [3, 4])
+def test_a_tiff_that_tells_its_size_twice_is_rejected(field: int, kind: int) -> None:
+    twice = tiff_with(encode(photo(), "TIFF"), (field, kind, 1, 9_999))
+
+    with pytest.raises(RejectedImage, match="corrupt or unsupported TIFF"):
+        read_header(twice)
+
+
+def test_the_tiles_of_a_tiff_are_read() -> None:
+    tiled = tiff_with(encode(photo(), "TIFF"), (322, 4, 1, 16_384), (323, 3, 1, 16))
+
+    assert read_header(tiled).tile == (16_384, 16)
+
+
+def test_a_jpeg_of_endless_scans_is_rejected() -> None:
+    data = encode(photo(), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+
+    with pytest.raises(RejectedImage, match=r"^JPEG of \d+ scans, over the limit of 500$"):
+        read_header(data[:-2] + 500 * scan + data[-2:])
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP", b"acTL", b"fcTL", b"sBIT"])
+def test_chunks_that_do_not_make_the_picture_are_left_out_of_a_png(kind: bytes) -> None:
+    scanlines, transparency = b"\0" + bytes(3), (b"tRNS", bytes(6))
+
+    assert without_ancillary_chunks(
+        png((1, 1, 8, 2), scanlines, (kind, b"anything"), transparency)
+    ) == png((1, 1, 8, 2), scanlines, transparency)
