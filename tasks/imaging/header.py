@@ -155,8 +155,10 @@ def _read_webp(data: bytes) -> ImageHeader:
         case b"VP8L":
             (bits,) = struct.unpack_from("<I", data, 21)
             width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-        case _:
+        case b"VP8 ":
             width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+        case _:
+            raise ValueError("no image in the first chunk")
     orientation, offset = 1, 12
     while offset + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, offset)

@@ -75,6 +75,18 @@ def tiff_with(data: bytes, *fields: tuple[int, int, int, int]) -> bytes:
     return data[:4] + struct.pack("<I", len(data)) + data[8:] + moved
 
 
+def tiff_replacing(data: bytes, values: dict[int, int]) -> bytes:
+    """Returns a little-endian TIFF with other values, by tag, of fields that it has."""
+    replaced = bytearray(data)
+    (directory,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, directory)
+    for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
+        (tag,) = struct.unpack_from("<H", data, entry)
+        if tag in values:
+            struct.pack_into("<HII", replaced, entry + 2, 4, 1, values[tag])
+    return bytes(replaced)
+
+
 def every_kind() -> dict[str, bytes]:
     """Returns a small photograph in each supported format and pixel type, by a telling name."""
     rgb = photo()
@@ -102,7 +114,7 @@ def oversized(side: int) -> dict[str, bytes]:
         + struct.pack("<IHHI", 66, 0, 0, 54)
         + struct.pack("<IiiHHIIiiII", 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
         + bytes(12),
-        "TIFF": _claiming_tiff(side),
+        "TIFF": tiff_replacing(encode(photo(), "TIFF"), {256: side, 257: side}),
         "WebP": _claiming_webp(side),
         "PNM": f"P6 {side} {side} 255\n".encode() + bytes(12),
     }
@@ -145,16 +157,6 @@ def _claiming_gif(side: int) -> bytes:
     erased_after = b"\x21\xf9\x04\x09\0\0\0\0"
     frame = b"," + struct.pack("<HHHHB", 0, 0, side, side, 0) + b"\x02\x02\x4c\x01\0;"
     return screen + erased_after + frame
-
-
-def _claiming_tiff(side: int) -> bytes:
-    data = bytearray(encode(photo(), "TIFF"))
-    (directory,) = struct.unpack_from("<I", data, 4)
-    (entries,) = struct.unpack_from("<H", data, directory)
-    for entry in range(directory + 2, directory + 2 + 12 * entries, 12):
-        if struct.unpack_from("<H", data, entry)[0] in (256, 257):  # ImageWidth, ImageLength
-            struct.pack_into("<HII", data, entry + 2, 4, 1, side)
-    return bytes(data)
 
 
 def _claiming_webp(side: int) -> bytes:
