@@ -1,8 +1,6 @@
 """A folder on a file system as a `Store`."""
 
 import os
-import re
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,15 +8,13 @@ from typing import IO
 
 from tasks.errors import UserError
 from tasks.lake.store import (
-    TEMPORARY_SUFFIX,
     HashingWriter,
     NotAnObjectError,
     Store,
     StoredObject,
+    is_temporary,
+    temporary_name,
 )
-
-# What `_temporary_beside` calls a file until it is complete.
-_TEMPORARY = re.compile(rf"(^|/)\.[0-9a-f]{{32}}{re.escape(TEMPORARY_SUFFIX)}$")
 
 
 class LocalStore(Store):
@@ -117,11 +113,11 @@ class LocalStore(Store):
 
     def objects(self, path: str = "") -> Iterator[StoredObject]:
         """See `Store`."""
-        return (item for item in self._files(path) if not _TEMPORARY.search(item.path))
+        return (item for item in self._files(path) if not is_temporary(item.path))
 
     def unfinished(self, path: str) -> Iterator[StoredObject]:
         """See `Store`."""
-        return (item for item in self._files(path) if _TEMPORARY.search(item.path))
+        return (item for item in self._files(path) if is_temporary(item.path))
 
     def discard_unfinished(self, item: StoredObject) -> None:
         """See `Store`."""
@@ -166,7 +162,7 @@ def _describe(path: str, status: os.stat_result) -> StoredObject:
 @contextmanager
 def _temporary_beside(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     # The final name is left out: with it, a long name could pass the file system's limit.
-    temporary = target.parent / f".{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
+    temporary = target.parent / temporary_name()
     try:
         with _open_in_folder(temporary) as file:
             yield temporary, file

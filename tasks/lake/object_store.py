@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import IO, Any
 
 from tasks.errors import UserError
-from tasks.lake.store import CHUNK, HashingWriter, NotAnObjectError, Store, StoredObject
+from tasks.lake.store import CHUNK, HashingWriter, Store, StoredObject, is_temporary
 
 # Parts of a multipart upload: S3 takes 10,000.
 _MAX_PARTS = 9_000
@@ -106,12 +106,12 @@ class ObjectStore(Store):
                 yield describe(entry["name"].removeprefix(self.root + "/"), entry)
 
     def unfinished(self, path: str) -> Iterator[StoredObject]:
-        """See `Store`. What an object store has not completed, it does not list."""
-        return iter(())
+        """See `Store`. What an object store has not completed, it does not list; trials it does."""
+        return (item for item in self.objects(path) if is_temporary(item.path))
 
     def discard_unfinished(self, item: StoredObject) -> None:
         """See `Store`."""
-        raise NotAnObjectError(item.path)
+        self.delete(item.path)
 
     def _check(self) -> None:
         """Makes sure that the bucket is there; an empty prefix of one does not show."""

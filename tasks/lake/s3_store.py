@@ -16,7 +16,7 @@ from botocore.exceptions import NoCredentialsError, PartialCredentialsError, Pro
 
 from tasks.errors import UserError
 from tasks.lake.object_store import ObjectStore, describe
-from tasks.lake.store import StoredObject
+from tasks.lake.store import StoredObject, is_temporary
 
 # Standard mode waits a random time, up to twice as long from one attempt to the next, at most 20 s.
 _ATTEMPTS = 6
@@ -47,7 +47,8 @@ class S3Store(ObjectStore):
                     yield describe(self._path(item["Key"]), {**item, "size": item["Size"]})
 
     def unfinished(self, path: str) -> Iterator[StoredObject]:
-        """See `Store`: multipart uploads that were begun. They cost, though nobody sees them."""
+        """See `Store`: also multipart uploads that were begun; they cost, though unseen."""
+        yield from super().unfinished(path)
         for page in self._pages("list_multipart_uploads", "KeyMarker", self._full(path)):
             for upload in page.get("Uploads", ()):
                 begun = upload["Initiated"].timestamp()
@@ -55,6 +56,9 @@ class S3Store(ObjectStore):
 
     def discard_unfinished(self, item: StoredObject) -> None:
         """See `Store`."""
+        if is_temporary(item.path):
+            super().discard_unfinished(item)
+            return
         bucket, key, _ = self._files.split_path(self._full(item.path))
         with suppress(FileNotFoundError):
             self._files.call_s3(

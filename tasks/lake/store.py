@@ -7,6 +7,7 @@ temporary name and renamed, on an object store it is one put or one finished mul
 import hashlib
 import io
 import json
+import re
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -20,6 +21,17 @@ from tasks.errors import UserError
 TEMPORARY_SUFFIX = ".part"
 CHUNK = 2**23
 _BUFFER = 2**20
+_TEMPORARY = re.compile(rf"(^|/)\.[0-9a-f]{{32}}{re.escape(TEMPORARY_SUFFIX)}$")
+
+
+def temporary_name() -> str:
+    """Returns a new name for what is nobody's business yet."""
+    return f".{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
+
+
+def is_temporary(path: str) -> bool:
+    """Tells whether the object at a path has a name that `temporary_name` may have made."""
+    return _TEMPORARY.search(path) is not None
 
 
 class ByteSink(Protocol):
@@ -285,7 +297,7 @@ class Store(ABC):
         Raises:
             UserError: it cannot be relied on.
         """
-        path = f"{folder}/.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
+        path = f"{folder}/{temporary_name()}"
         try:
             exclusive = (
                 self.create(path, b"first")

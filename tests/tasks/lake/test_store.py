@@ -59,6 +59,17 @@ def test_a_part_of_somebody_else_is_an_object_like_any_other(lake: Store) -> Non
     assert not list(lake.unfinished("a"))
 
 
+def test_what_a_killed_trial_of_exclusive_create_leaves_is_found_and_removed(
+    store: Store,
+) -> None:
+    store.create(f"releases/.{'0' * 32}.part", b"first")
+    store.write("releases/000001/manifest.json", b"{}")
+    (item,) = store.unfinished("releases")
+    store.discard_unfinished(item)
+    assert not list(store.unfinished("releases"))
+    assert [item.path for item in store.objects("releases")] == ["releases/000001/manifest.json"]
+
+
 def test_a_multipart_upload_that_was_begun_is_found_and_aborted(bucket: Store) -> None:
     with pytest.raises(RuntimeError), bucket.writing("a/b.bin") as stream:
         stream.write(bytes(2 * CHUNK))
