@@ -155,10 +155,13 @@ def _of_model(
 
 def _old_releases(lake: Store, needs: _Needs) -> Iterator[StoredObject]:
     newest = max(needs.releases, default=0)
-    for version in Releases(lake).numbers():
+    releases = Releases(lake)
+    for version in releases.numbers():
         # A number above the newest release may be one in the making.
         if version < newest and version not in needs.releases:
-            yield from _if_older(lake.objects(layout.release(version, "").rstrip("/")), 0)
+            # Whoever is still at work on one that was abandoned must find that it has been closed.
+            days = 0 if releases.get(version) else _UNFINISHED_DAYS
+            yield from _if_older(lake.objects(layout.release(version, "").rstrip("/")), days)
 
 
 def _if_older(objects: Iterable[StoredObject], days: float) -> Iterator[StoredObject]:

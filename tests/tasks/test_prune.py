@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import pytest
+
+from tasks import prune as prune_module
 from tasks.contract import file_result
 from tasks.lake import layout
 from tasks.lake.releases import Releases
@@ -97,11 +100,26 @@ def test_a_release_in_the_making_stays(indexed: Store) -> None:
     assert indexed.exists(layout.release(version, layout.IMAGE_INDEX))
 
 
-def test_an_abandoned_release_goes_once_a_later_one_stands(indexed: Store, master: Path) -> None:
+def test_an_abandoned_release_goes_once_nobody_can_be_at_work_on_it(
+    indexed: Store, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = Releases(indexed).claim("died")
     publish_another(indexed, master, 10)
+    monkeypatch.setattr(prune_module, "_UNFINISHED_DAYS", 0.0)
     prune(indexed, RetentionSettings())
     assert version not in Releases(indexed).numbers()
+
+
+def test_a_slow_publisher_still_learns_that_it_has_lost(indexed: Store, master: Path) -> None:
+    releases = Releases(indexed)
+    first, slow = releases.get(1), releases.claim("slow")
+    indexed.write(layout.release(slow, layout.IMAGE_INDEX), b"half")
+    publish_another(indexed, master, 10)
+    prune(indexed, NOTHING_STAYS)
+    assert indexed.exists(layout.release(slow, layout.IMAGE_INDEX))
+    assert first
+    late = first.model_copy(update={"version": slow, "previous": 1, "run": "slow"})
+    assert not releases.commit(late)
 
 
 def test_pruning_twice_removes_nothing_more(indexed: Store, master: Path) -> None:
