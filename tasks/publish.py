@@ -59,8 +59,8 @@ def publish(lake: Store, run: str) -> Summary:
     with timed() as summary:
         while True:
             latest = releases.latest()
-            if latest and _stands_for(latest, plan):
-                return summary | _summary(latest) | {"already_complete": True}
+            if standing := _standing(releases, latest, plan):
+                return summary | _summary(standing) | {"already_complete": True}
             version = releases.claim(run)
             manifest = _Publication(lake, plan, latest, base, version).write()
             if releases.commit(manifest):
@@ -70,12 +70,17 @@ def publish(lake: Store, run: str) -> Summary:
     return summary
 
 
-def _stands_for(latest: Manifest, plan: RunPlan) -> bool:
-    """Tells whether a release already says all that the run found."""
-    if latest.run == plan.run or not plan.anything_to_do:
-        return True
-    covers = plan.prefix.startswith(latest.prefix) and latest.model["id"] == plan.model
-    return covers and latest.version != plan.base and latest.listed >= plan.listed
+def _standing(releases: Releases, latest: Manifest | None, plan: RunPlan) -> Manifest | None:
+    """Returns a release that already says all that the run found, if there is one."""
+    if latest and not plan.anything_to_do:
+        return latest
+    since = releases.lineage(latest, plan.base)
+    return next((release for release in since if _stands_for(release, plan)), None)
+
+
+def _stands_for(release: Manifest, plan: RunPlan) -> bool:
+    covers = plan.prefix.startswith(release.prefix) and release.model["id"] == plan.model
+    return release.run == plan.run or (covers and release.listed >= plan.listed)
 
 
 def _summary(manifest: Manifest) -> Summary:
@@ -102,8 +107,6 @@ class _Publication:
         self._rows = ReleaseRows(lake, plan, latest, base)
         self._version = version
         self._card = read_model_card(lake, plan.model)
-        if plan.prefix and latest and latest.model["id"] != plan.model:
-            raise UserError("the latest release has another model now; start a new run")
 
     def write(self) -> Manifest:
         """Writes the artifacts and returns the manifest that would make them a release."""

@@ -43,6 +43,9 @@ class ReleaseRows:
         latest: the release that the next one follows: what the run did not look at stays as it is
             there.
         base: the release that the run was planned against: what did not change is taken from there.
+
+    Raises:
+        UserError: the latest release has another model, and so nothing of it can stay.
     """
 
     def __init__(
@@ -51,6 +54,18 @@ class ReleaseRows:
         self._lake, self._plan, self._latest, self._base = lake, plan, latest, base
         self._releases = Releases(lake)
         self._opened: dict[str, StoredRows] = {}
+        # Folders that other runs have looked at later than this one, and published meanwhile.
+        self._seen_later = tuple(
+            release.prefix
+            for release in self._releases.lineage(latest, plan.base)
+            if release.listed >= plan.listed and release.model["id"] == plan.model
+        )
+        if latest and self._keeps_of_latest and latest.model["id"] != plan.model:
+            raise UserError("the latest release has another model now; start a new run")
+
+    @property
+    def _keeps_of_latest(self) -> bool:
+        return bool(self._plan.prefix or self._seen_later)
 
     def entries(self) -> Iterator[Entry]:
         """Yields every image of the next release, ordered by name.
@@ -62,22 +77,24 @@ class ReleaseRows:
         return heapq.merge(self._seen_by_run(), self._outside(), key=lambda entry: entry.image.name)
 
     def _outside(self) -> Iterator[Entry]:
-        """Yields the images of the latest release that the run did not look at."""
-        if self._latest is None or not self._plan.prefix:
+        """Yields the images of the latest release that the run did not look at, or not last."""
+        if self._latest is None or not self._keeps_of_latest:
             return
         with self._releases.noting_damage(self._latest):
             catalogue = self._latest.artifacts[layout.CATALOGUE]
             for image in read_lines(self._lake, catalogue, Image):
-                if not image.name.startswith(self._plan.prefix):
+                if self._is_outside(image.name):
                     yield self._kept(image, self._latest)
 
     def _seen_by_run(self) -> Iterator[Entry]:
         embedded = self._embedded()
         for image in read_lines(self._lake, self._plan.listing, Image):
-            if not image.is_new:
-                yield self._kept(image, self._base)
-            elif entry := next(embedded, None):
+            entry = next(embedded, None) if image.is_new else self._kept(image, self._base)
+            if entry and not self._is_outside(image.name):
                 yield entry
+
+    def _is_outside(self, name: str) -> bool:
+        return not name.startswith(self._plan.prefix) or name.startswith(self._seen_later)
 
     def _kept(self, image: Image, release: Manifest | None) -> Entry:
         if image.row is None or release is None:

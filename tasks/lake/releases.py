@@ -90,6 +90,12 @@ class Releases:
             if manifest := self.get(version):
                 yield manifest
 
+    def lineage(self, release: Manifest | None, base: int | None) -> Iterator[Manifest]:
+        """Yields a release and those it was made from, newest first, down to but without a base."""
+        while release and release.version > (base or 0):
+            yield release
+            release = self.get(release.previous) if release.previous else None
+
     def latest(self) -> Manifest | None:
         """Returns the newest complete release that is sound: what the next one builds on."""
         return next(filter(self.is_sound, self.newest_first()), None)

@@ -184,6 +184,35 @@ def test_two_runs_that_looked_at_different_folders_both_count(indexed: Store, ma
     assert {"cats/new.jpg", "rocket/new.jpg"} < set(names(indexed))
 
 
+def test_an_earlier_look_at_everything_does_not_undo_a_later_one_at_a_folder(
+    indexed: Store, master: Path
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    save_photo(master / "cats" / "early.jpg", "coffee", 8)
+    work_on_shards(indexed, "everything")
+    save_photo(master / "cats" / "new.jpg", "chelsea", 7)
+    (master / "cats" / "chelsea_0.jpg").unlink()
+    (master / "cats" / "early.jpg").unlink()
+    reindex(indexed, "cats", prefix="cats")
+    save_photo(master / "rocket" / "new.jpg", "rocket", 7)
+    reindex(indexed, "rocket", prefix="rocket")
+    assert publish(indexed, "everything")["version"] == 4
+    full_names, full_vectors = rebuilt(indexed)
+    assert names(indexed) == full_names
+    np.testing.assert_allclose(array(indexed, layout.NPY_IMAGE_VECTORS), full_vectors, atol=1e-4)
+
+
+def test_a_run_that_has_published_does_not_publish_again_on_top_of_another(
+    indexed: Store, master: Path
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    reindex(indexed, "everything")
+    save_photo(master / "cats" / "new.jpg", "chelsea", 7)
+    reindex(indexed, "cats", prefix="cats")
+    assert publish(indexed, "everything")["version"] == 2
+    assert latest(indexed).version == 3
+
+
 def test_an_incomplete_shard_is_not_published(indexed: Store, master: Path) -> None:
     save_photo(master / "new.jpg", "coffee", 7)
     (shard,) = plan(indexed, "second", SETTINGS)["shards"]
