@@ -10,7 +10,7 @@ from PIL import Image
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.releases import Releases
-from tasks.lake.store import Store
+from tasks.lake.store import DamagedError, Store
 from tasks.search import Searcher, search
 from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
 
@@ -147,5 +147,5 @@ def test_a_damaged_model_is_an_error_not_an_answer(indexed: Store, master: Path)
     assert release
     path = release.model["artifacts"][layout.ONNX_VECTORIZER_MODEL]["path"]
     indexed.write(path, indexed.read(path)[:-10])
-    with pytest.raises(UserError, match="missing or damaged"):
+    with pytest.raises(DamagedError, match=r"vectorizer_model.onnx is damaged"):
         search(indexed, "s", str(master / "coffee_0.jpg"), 1, SETTINGS)
