@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.store import DamagedError, Store
+from tasks.lake.store import DamagedError, Store, TransferError
 
 # Where the sidecar of a Kubernetes pod picks up the XCom.
 XCOM_FILE = Path("/airflow/xcom/return.json")
@@ -67,7 +67,8 @@ def one_line_errors() -> Iterator[None]:
     """Ends the process with one line on stderr if the block fails.
 
     What a person has to put right is told in its own words, with status 2: trying again does not
-    help. Anything else is logged with its traceback first and ends with status 1: it may pass.
+    help. So is a store that cannot be reached, with status 1: it may pass. Anything else is logged
+    with its traceback first, and ends with status 1, too.
     """
     try:
         yield
@@ -76,6 +77,8 @@ def one_line_errors() -> Iterator[None]:
     except DamagedError as error:
         advice = "`python -m tasks verify` names all damage, and image_reindex repairs it"
         _fail(f"{error}; {advice}", MAY_PASS)
+    except TransferError as error:
+        _fail(f"{error}; try again later", MAY_PASS)
     except Exception as error:  # pylint: disable=broad-exception-caught  # the process's last word
         logger.exception("unexpected failure")
         _fail(f"{type(error).__name__}: {error}", MAY_PASS)

@@ -3,10 +3,9 @@
 import posixpath
 from pathlib import Path
 
-import fsspec
-
 from tasks.errors import UserError
-from tasks.lake.open_store import protocol_of
+from tasks.lake.open_store import open_files, protocol_of
+from tasks.lake.store import TransferError
 
 
 def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
@@ -32,11 +31,13 @@ def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
                 f"{uri} is not under {' or '.join(allowed)}; put the image there or add its folder "
                 "to the setting query_prefixes"
             )
-        filesystem, path = fsspec.core.url_to_fs(uri)
+        filesystem, path = open_files(uri)
         if place[0] == "file" and place[1].exists() and not place[1].is_file():
             raise UserError(f"{uri} is not a file; give a picture")  # a pipe would never end
         with filesystem.open(path, "rb") as file:
             data = bytes(file.read(max_bytes + 1))
+    except TransferError:
+        raise
     except FileNotFoundError as error:
         raise UserError(
             f"{uri} is neither an image of the release nor a file; check the name and its folder"
@@ -52,7 +53,7 @@ def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
 
 def _place(uri: str) -> tuple[str, Path]:
     """Returns the kind of file system and the path in it, with links and `..` followed."""
-    kind, path = protocol_of(uri), fsspec.core.url_to_fs(uri)[1]
+    kind, path = protocol_of(uri), open_files(uri)[1]
     if kind == "file":
         return kind, Path(path).resolve()
     return kind, Path(posixpath.normpath(path))

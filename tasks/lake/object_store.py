@@ -6,7 +6,15 @@ from datetime import datetime
 from typing import IO, Any
 
 from tasks.errors import UserError
-from tasks.lake.store import CHUNK, HashingWriter, Store, StoredObject, is_temporary
+from tasks.lake.store import (
+    CHUNK,
+    Artifact,
+    HashingWriter,
+    Store,
+    StoredObject,
+    TransferError,
+    is_temporary,
+)
 
 # Parts of a multipart upload: S3 takes 10,000.
 _MAX_PARTS = 9_000
@@ -66,13 +74,16 @@ class ObjectStore(Store):
         """See `Store`."""
         part = max(CHUNK, size // _MAX_PARTS)
         stream = self._files.open(self._full(path), "wb", block_size=part)
+        sink = HashingWriter(stream)
         try:
-            yield HashingWriter(stream)
-        except BaseException:
-            stream.discard()
+            yield sink
+        except BaseException as error:
             stream.closed = True  # closing would complete the upload
+            if not isinstance(error, TransferError):  # else this would fail, too
+                with suppress(TransferError):
+                    stream.discard()
             raise
-        stream.close()
+        self._close(stream, sink.artifact(path))
 
     def create(self, path: str, data: bytes) -> bool:
         """See `Store`."""
@@ -112,6 +123,10 @@ class ObjectStore(Store):
     def discard_unfinished(self, item: StoredObject) -> None:
         """See `Store`."""
         self.delete(item.path)
+
+    def _close(self, stream: IO[bytes], _: Artifact) -> None:
+        """Ends the upload of an object, which then appears."""
+        stream.close()
 
     def _check(self) -> None:
         """Makes sure that the bucket is there; an empty prefix of one does not show."""

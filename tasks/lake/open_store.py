@@ -1,11 +1,13 @@
 """Opens a root URI, a folder or a bucket, as the `Store` that fits it."""
 
+from typing import Any
+
 import fsspec
 
 from tasks.errors import UserError
 from tasks.lake.local_store import LocalStore
 from tasks.lake.object_store import ObjectStore
-from tasks.lake.s3_store import S3Store, s3_options
+from tasks.lake.s3_store import S3Store, open_s3_files
 from tasks.lake.store import Store
 
 
@@ -24,14 +26,26 @@ def open_store(root: str, *, confined: bool = False) -> Store:
         raise UserError("no lake given; pass --lake URI or set IMAGE_SEARCH_LAKE")
     kind = protocol_of(root)
     try:
-        # A cached listing could hide what another task has just written.
-        options = {"use_listings_cache": False, **(s3_options() if kind == "s3" else {})}
-        files, path = fsspec.core.url_to_fs(root, **options)
+        files, path = open_files(root)
     except (ValueError, ImportError) as error:
         raise UserError(f"cannot open {root}: {error}; correct the URI") from error
     if kind == "file":
         return LocalStore(path, confined=confined)
     return S3Store(files, path) if kind == "s3" else ObjectStore(files, path)
+
+
+def open_files(uri: str) -> tuple[Any, str]:
+    """Returns the file system of fsspec that serves a URI, and the path in it.
+
+    Raises:
+        ValueError: the URI is of an unknown kind.
+        ImportError: this kind needs a package that is not there.
+    """
+    if protocol_of(uri) == "s3":
+        return open_s3_files(uri)
+    # A cached listing could hide what another task has just written.
+    files, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
+    return files, path
 
 
 def protocol_of(uri: str) -> str:

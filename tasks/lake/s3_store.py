@@ -9,22 +9,24 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 import fsspec
-from botocore.exceptions import NoCredentialsError, PartialCredentialsError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from tasks.errors import UserError
 from tasks.lake.object_store import ObjectStore, describe
-from tasks.lake.store import StoredObject, is_temporary
+from tasks.lake.s3_files import S3Files, status_of
+from tasks.lake.store import Artifact, StoredObject, TransferError, is_temporary
 
-# Standard mode waits a random time, up to twice as long from one attempt to the next, at most 20 s.
-_ATTEMPTS = 6
+# Standard mode waits a random time, up to twice as long from one attempt to the next, at most 20 s:
+# 71 s at the most in all, and as long again for each attempt as the time-outs say.
+_ATTEMPTS = 8
 _CONNECT_SECONDS = 10
-_READ_SECONDS = 30
-# A racing conditional put may be told to come again: the number of times that it does.
+_READ_SECONDS = 20
+# A conditional put may lose against one that is gone again: the number of times that it goes on.
 _CONFLICTS = 20
-_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, ProfileNotFound)
+_PRECONDITION_FAILED, _NOT_IMPLEMENTED = 412, 501
 
 
 class S3Store(ObjectStore):
@@ -36,7 +38,7 @@ class S3Store(ObjectStore):
             try:
                 return self._create_once(path, data)
             except FileNotFoundError:
-                continue  # a conflict, but by now there is nothing: somebody else gave up
+                continue  # there was one, but by now there is nothing
         raise OSError(errno.EBUSY, f"{self.uri(path)} is written to by too many at once")
 
     def objects(self, path: str = "") -> Iterator[StoredObject]:
@@ -54,6 +56,12 @@ class S3Store(ObjectStore):
                 begun = upload["Initiated"].timestamp()
                 yield StoredObject(self._path(upload["Key"]), 0, upload["UploadId"], begun)
 
+    def folders(self, path: str) -> list[str]:
+        """See `Store`."""
+        pages = self._pages("list_objects_v2", "ContinuationToken", self._full(path), Delimiter="/")
+        prefixes = (item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ()))
+        return sorted(prefix.rstrip("/").rsplit("/", 1)[-1] for prefix in prefixes)
+
     def discard_unfinished(self, item: StoredObject) -> None:
         """See `Store`."""
         if is_temporary(item.path):
@@ -69,26 +77,37 @@ class S3Store(ObjectStore):
         try:
             return super().create(path, data)
         except OSError as error:
-            # s3fs reports the failed precondition as one of these, and a conflict as EBUSY.
-            if error.errno not in (errno.EINVAL, errno.EBUSY):
+            if status_of(error) == _NOT_IMPLEMENTED:
+                raise NotImplementedError("no conditional put here") from error
+            if status_of(error) != _PRECONDITION_FAILED:
                 raise
         return self.read(path) == data
+
+    def _close(self, stream: IO[bytes], written: Artifact) -> None:
+        try:
+            super()._close(stream, written)
+        except FileNotFoundError:
+            # The answer was lost: at the next attempt the upload had been completed and was gone.
+            if not self.is_whole(written) or self.digest(written.path) != written.sha256:
+                raise
 
     def _path(self, key: str) -> str:
         bucket, _, _ = self._files.split_path(self.root)
         return f"{bucket}/{key}".removeprefix(self.root + "/")
 
-    def _pages(self, operation: str, marker: str, folder: str) -> Iterator[dict[str, Any]]:
+    def _pages(
+        self, operation: str, marker: str, folder: str, **options: str
+    ) -> Iterator[dict[str, Any]]:
         bucket, prefix, _ = self._files.split_path(f"{folder}/")
-        following: dict[str, str] = {}
+        options |= {"Bucket": bucket, "Prefix": prefix}
         while True:
-            page = self._files.call_s3(operation, Bucket=bucket, Prefix=prefix, **following)
+            page = self._files.call_s3(operation, **options)
             yield page
             if not page.get("IsTruncated"):
                 return
-            following = {marker: page[f"Next{marker}"]}
+            options[marker] = page[f"Next{marker}"]
             if "NextUploadIdMarker" in page:
-                following["UploadIdMarker"] = page["NextUploadIdMarker"]
+                options["UploadIdMarker"] = page["NextUploadIdMarker"]
 
     def _check(self) -> None:
         bucket, prefix, _ = self._files.split_path(f"{self.root}/")
@@ -98,25 +117,39 @@ class S3Store(ObjectStore):
             raise UserError(
                 f"{self}: there is no such bucket; create it or correct the URI"
             ) from error
-        except (PermissionError, *_NO_CREDENTIALS) as error:
+        except TransferError:
+            raise
+        except (PermissionError, NoCredentialsError) as error:
             raise UserError(
                 f"{self}: access is denied ({error}); check the credentials and the bucket's policy"
             ) from error
+        except (OSError, BotoCoreError) as error:
+            raise UserError(
+                f"{self} cannot be opened ({error}); check the URI, the region and the credentials"
+            ) from error
 
 
-def s3_options() -> dict[str, Any]:
-    """Returns how patient to be with S3, below what the configuration of fsspec says.
+def open_s3_files(root: str) -> tuple[S3Files, str]:
+    """Returns the file system that serves a URI, and the bucket and prefix in it.
 
-    The usual variables (`AWS_RETRY_MODE`, `AWS_MAX_ATTEMPTS`) win over the number of attempts.
+    The configuration of fsspec and the usual variables (`AWS_RETRY_MODE`, `AWS_MAX_ATTEMPTS`) win
+    over how patient this is.
     """
-    configured = fsspec.config.conf.get("s3", {}).get("config_kwargs", {})
-    retries: dict[str, Any] = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
-    if {"AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS"} & set(os.environ):
-        retries = {}
+    # A cached listing could hide what another task has just written. With more than one request at
+    # a time, s3fs asks for the size before it reads.
+    options = {"use_listings_cache": False, "max_concurrency": 1}
+    return S3Files(config_kwargs=_patience(), **options), fsspec.core.strip_protocol(root)
+
+
+def _patience() -> dict[str, Any]:
+    retries: dict[str, Any] = {}
+    if "AWS_RETRY_MODE" not in os.environ:
+        retries["mode"] = "standard"
+    if "AWS_MAX_ATTEMPTS" not in os.environ:
+        retries["total_max_attempts"] = _ATTEMPTS
     defaults = {
         "connect_timeout": _CONNECT_SECONDS,
         "read_timeout": _READ_SECONDS,
         "retries": retries,
     }
-    # With more than one at a time, s3fs asks for the size before it reads.
-    return {"config_kwargs": {**defaults, **configured}, "max_concurrency": 1}
+    return {**defaults, **fsspec.config.conf.get("s3", {}).get("config_kwargs", {})}

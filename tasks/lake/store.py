@@ -45,6 +45,10 @@ class NotAnObjectError(OSError):
     """What is there is not to be read: a pipe, a link that leads out, a name that leads out."""
 
 
+class TransferError(OSError):
+    """The store cannot be reached, keeps failing, or what arrives is broken: it may pass."""
+
+
 class DamagedError(Exception):
     """An object is not what was stored: its size or its digest is another one, or it is gone."""
 
@@ -246,30 +250,41 @@ class Store(ABC):
 
         Raises:
             DamagedError: it is missing, its digest is another one, or it made no sense.
+            TransferError: it was damaged on its way here, and is sound where it is stored.
         """
         place = self.uri(artifact.path)
+        nonsense = None
         try:
             with self.open(artifact.path) as stream:
                 reader = _HashingReader(stream)
                 buffered = io.BufferedReader(reader, _BUFFER)
-                yield buffered
+                try:
+                    yield buffered
+                except ValueError as error:
+                    nonsense = error
                 while buffered.read(_BUFFER):
                     pass
         except FileNotFoundError as error:
             raise DamagedError(f"{place} is missing") from error
-        except ValueError as error:
-            raise DamagedError(f"{place} is damaged: {error}") from error
         if reader.hexdigest() != artifact.sha256:
-            raise DamagedError(f"{place} is damaged: its digest is not {artifact.sha256}")
+            self.verify(artifact)
+            raise TransferError(f"{place} was damaged on its way, but is sound") from nonsense
+        if nonsense:
+            raise DamagedError(f"{place} is damaged: {nonsense}") from nonsense
 
     def verify(self, artifact: Artifact) -> None:
         """Reads an artifact from front to back and compares it with its digest.
 
         Raises:
-            DamagedError: it is missing or not what was stored.
+            DamagedError: it is missing or, twice in a row, not what was stored.
         """
-        with self.open_verified(artifact):
-            pass
+        place = self.uri(artifact.path)
+        try:
+            if artifact.sha256 in (self.digest(artifact.path) for _ in range(2)):
+                return
+        except FileNotFoundError as error:
+            raise DamagedError(f"{place} is missing") from error
+        raise DamagedError(f"{place} is damaged: its digest is not {artifact.sha256}")
 
     def write(self, path: str, data: bytes) -> Artifact:
         """Stores a whole object, replacing what was there."""
@@ -306,8 +321,7 @@ class Store(ABC):
             )
         except NotImplementedError:
             exclusive = False
-        finally:
-            self.delete(path)
+        self.delete(path)
         if not exclusive:
             raise UserError(
                 f"{self} cannot create an object exclusively (If-None-Match on a bucket, hard "

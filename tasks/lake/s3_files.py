@@ -1,0 +1,172 @@
+"""s3fs with one way of trying again, and with answers that are whole or no answers.
+
+botocore tries a request again that got no answer or was told to slow down. What it does not look
+at is done here: answers that break off or arrive changed, and refusals that may pass. Both wait a
+random time, up to twice as long from one attempt to the next.
+"""
+
+import asyncio
+import hashlib
+import io
+import random
+import re
+from typing import Any
+
+from aiobotocore.response import AioReadTimeoutError
+from aiohttp import ClientPayloadError
+from botocore.exceptions import (
+    ClientError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.parsers import ResponseParserError
+from fsspec.asyn import sync_wrapper
+from s3fs import S3FileSystem
+
+from tasks.lake.store import TransferError
+
+_LONGEST_PAUSE = 20.0
+_SERVER_ERROR, _NOT_IMPLEMENTED, _TOO_MANY_REQUESTS = 500, 501, 429
+# Two that write one object at once, or a body that was changed or cut on its way to the store.
+_MAY_PASS = frozenset(
+    (
+        "BadDigest",
+        "ConditionalRequestConflict",
+        "IncompleteBody",
+        "InvalidDigest",
+        "OperationAborted",
+        "XAmzContentChecksumMismatch",
+        "XAmzContentSHA256Mismatch",
+    )
+)
+
+
+class _ChangedError(Exception):
+    """A body is not the one that its headers describe."""
+
+
+_BROKEN = (
+    AioReadTimeoutError,
+    ClientPayloadError,
+    FlexibleChecksumError,
+    IncompleteReadError,
+    ResponseParserError,
+    ResponseStreamingError,
+)
+
+
+class S3Files(S3FileSystem):  # type: ignore[misc]  # pylint: disable=abstract-method  # s3fs does without
+    """The file system of s3fs, for `S3Store`.
+
+    Raises:
+        TransferError: instead of botocore's errors, from any operation: the store cannot be
+            reached, or all attempts failed.
+    """
+
+    # s3fs would try what botocore has tried, without jitter, and while reading twice over.
+    retries = 1
+
+    async def _call_s3(self, method: str, *arguments: Any, **options: Any) -> Any:
+        client = await self.set_session()
+        attempts = client.meta.config.retries.get("total_max_attempts", 1)
+        seen: set[bytes] = set()
+        for attempt in range(1, attempts + 1):
+            try:
+                answer = await super()._call_s3(method, *arguments, **options)
+                return await _whole(answer, seen) if "Body" in answer else answer
+            except _ChangedError as error:
+                failure: Exception = error
+                options.setdefault("Range", "bytes=0-")  # its answer tells the size
+                continue
+            except _BROKEN as error:
+                failure = error
+            except (HTTPClientError, NoConnectionError) as error:
+                raise _transfer_error(options, error) from error
+            except OSError as error:
+                if _is_down(error):
+                    raise _transfer_error(options, error) from error
+                if not _may_pass(error):
+                    raise
+                failure = error
+            if attempt < attempts:
+                await asyncio.sleep(_pause(attempt))
+        raise _transfer_error(options, failure) from failure
+
+    call_s3 = sync_wrapper(_call_s3)
+
+
+class _Body:
+    """A body that has arrived, to be read like one that has not."""
+
+    def __init__(self, data: bytes) -> None:
+        self._stream = io.BytesIO(data)
+
+    async def read(self, size: int = -1) -> bytes:
+        return self._stream.read(size)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def status_of(error: BaseException) -> int:
+    """Returns the HTTP status that an error of s3fs stands for, 0 if it stands for none."""
+    return int(_refusal(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _refusal(error: BaseException) -> dict[str, Any]:
+    return error.__cause__.response if isinstance(error.__cause__, ClientError) else {}
+
+
+def _pause(attempt: int) -> float:
+    return random.uniform(0, min(2 ** (attempt - 1), _LONGEST_PAUSE))  # noqa: S311  # no secret
+
+
+def _is_down(error: OSError) -> bool:
+    return status_of(error) >= _SERVER_ERROR and status_of(error) != _NOT_IMPLEMENTED
+
+
+def _may_pass(error: OSError) -> bool:
+    code = _refusal(error).get("Error", {}).get("Code")
+    return status_of(error) == _TOO_MANY_REQUESTS or code in _MAY_PASS
+
+
+def _transfer_error(options: dict[str, Any], error: Exception) -> TransferError:
+    place = "/".join(("s3:/", options.get("Bucket", ""), options.get("Key", "")))
+    reason = error.__cause__ if isinstance(error.__cause__, ClientError) else error
+    return TransferError(f"{place}: the store does not answer as it should: {reason}")
+
+
+async def _whole(answer: dict[str, Any], seen: set[bytes]) -> dict[str, Any]:
+    """Reads the body of an answer to its end and makes sure that it is the one announced.
+
+    Args:
+        answer: to a get.
+        seen: digests of earlier bodies that did not fit their ETag. What comes twice is what is
+            stored, and the ETag is something else than its digest, as with some stores.
+    """
+    try:
+        body = await answer["Body"].read()
+    finally:
+        answer["Body"].close()
+    first, last, total = 0, len(body) - 1, len(body)
+    if span := re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.get("ContentRange", "")):
+        first, last, total = (int(number) for number in span.groups())
+    if len(body) != last - first + 1:
+        raise _ChangedError(f"{len(body)} bytes came of {last - first + 1}")
+    digest = hashlib.md5(body, usedforsecurity=False).digest()
+    if len(body) == total and not _fits(answer, digest) and digest not in seen:
+        seen.add(digest)
+        raise _ChangedError("what came is not what is stored")
+    return answer | {"Body": _Body(body)}
+
+
+def _fits(answer: dict[str, Any], md5: bytes) -> bool:
+    """Tells whether a body may be the one of its ETag, which is its MD5 or something else."""
+    tag = answer.get("ETag", "").strip('"')
+    # Keys of one's own, or of the key service: the tag is not the MD5, and transport is by TLS.
+    own_key = "SSECustomerAlgorithm" in answer
+    encrypted = own_key or answer.get("ServerSideEncryption", "AES256") != "AES256"
+    return encrypted or not re.fullmatch("[0-9a-f]{32}", tag) or tag == md5.hex()
