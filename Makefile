@@ -106,7 +106,11 @@ test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Run all tests
 
 .PHONY: test-faults
 test-faults: .venv/tasks/.installed-dev  ## Kill tasks, break the network, run everything at once (long)
-	$(TASKS)/python -m pytest tests/faults
+	$(TASKS)/python -m pytest tests/faults --ignore tests/faults/test_network.py
+
+.PHONY: test-network
+test-network: .venv/tasks/.installed-dev  ## Break the network between the tasks and an S3 server (long)
+	$(TASKS)/python -m pytest tests/faults/test_network.py
 
 # pytest hands fixtures over as arguments of their name, some for their effect alone.
 LENIENT := --disable=redefined-outer-name,unused-argument

@@ -88,7 +88,7 @@ class FaultyProxy:
 
     def __init__(self, upstream: str, seed: int = 0) -> None:
         self.upstream = urlsplit(upstream).netloc
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self.rules: list[Rule] = []
         self.seen: list[Seen] = []
         self.silence = 3.0  # seconds without an answer

@@ -298,7 +298,7 @@ def test_in_a_folder(model_once: Path, tmp_path: Path) -> None:
         def make_lake(self) -> Store:
             return local_lake(Path(tempfile.mkdtemp(dir=tmp_path)) / "lake", model_once)
 
-    check(InFolder, 40)
+    check(InFolder, 30)
 
 
 @pytest.mark.usefixtures("_model_loaded_once")
