@@ -18,7 +18,7 @@ from tests.faults.equality import assert_equal
 from tests.faults.watcher import watching
 from tests.tasks.pipeline import NOTHING_STAYS, save_photo, settings_for_tests
 
-KILLS_A_TASK = 3
+KILLS_A_TASK = 4
 LEAST_KILLS = 50  # on each of two stores
 
 
