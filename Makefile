@@ -99,18 +99,17 @@ releases: install  ## List the releases of the index
 
 # --------------------------------------------------------------------------------------------- develop
 
+# Two tests at a time or more, as there are processors; those of one file stay in order.
+PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .PHONY: test
-test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Run all tests
-	$(TASKS)/python -m pytest tests/tasks tests/demo tests/end_to_end
-	$(AIRFLOW)/python -m pytest tests/dags tests/plugins
+test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Run all tests but the long ones
+	$(TASKS)/$(PYTEST) tests/tasks tests/demo tests/end_to_end
+	$(AIRFLOW)/$(PYTEST) tests/dags tests/plugins
 
 .PHONY: test-faults
 test-faults: .venv/tasks/.installed-dev  ## Kill tasks, break the network, run everything at once (long)
-	$(TASKS)/python -m pytest tests/faults --ignore tests/faults/test_network.py
-
-.PHONY: test-network
-test-network: .venv/tasks/.installed-dev  ## Break the network between the tasks and an S3 server (long)
-	$(TASKS)/python -m pytest tests/faults/test_network.py
+	$(TASKS)/$(PYTEST) tests/faults
 
 # pytest hands fixtures over as arguments of their name, some for their effect alone.
 LENIENT := --disable=redefined-outer-name,unused-argument

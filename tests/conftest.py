@@ -1,7 +1,10 @@
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.s3_server import S3Server, running_s3_server
@@ -21,3 +24,31 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         for name, value in server.environment.items():
             patch.setenv(name, value)
         yield server
+
+
+@pytest.fixture(scope="session")
+def model_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A local lake that has the model, as building it takes long. Do not change it."""
+    # Tests of Airflow's environment load this file too.
+    from tasks.lake.open_store import open_store
+    from tests.tasks.pipeline import reindex, save_photo
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the workers of one run share it
+    folder = folder / "model_once"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "releases").exists():
+            save_photo(folder / "master" / "cat.jpg")
+            reindex(open_store(folder.as_uri()), "first")
+    return folder
+
+
+def link_model(model_once: Path, folder: Path) -> None:
+    """Gives a lake in a folder the model; it is linked, as nobody changes it."""
+    shutil.copytree(
+        model_once / "model",
+        folder / "model",
+        copy_function=os.link,
+        ignore=shutil.ignore_patterns("vectors"),
+    )

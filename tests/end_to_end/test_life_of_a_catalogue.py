@@ -8,8 +8,17 @@ from tasks.lake.manifest import Manifest
 from tasks.lake.open_store import open_store
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
+from tests.conftest import link_model
 from tests.end_to_end.conftest import RunDag
 from tests.tasks.pipeline import save_photo
+
+
+@pytest.fixture
+def lake(model_once: Path, tmp_path: Path) -> Store:
+    """A lake that is empty but for the model."""
+    link_model(model_once, tmp_path)
+    (tmp_path / "master").mkdir()
+    return open_store(tmp_path.as_uri())
 
 
 def latest(lake: Store) -> Manifest:
@@ -29,13 +38,12 @@ def hits(lake: Store, run: str) -> list[str]:
 
 
 def test_reindex_change_three_files_reindex_search_and_roll_back(
-    run_dag: RunDag, tmp_path: Path
+    run_dag: RunDag, lake: Store, tmp_path: Path
 ) -> None:
     master = tmp_path / "master"
     for view in range(4):
         save_photo(master / f"cat_{view}.jpg", "chelsea", view)
         save_photo(master / f"cup_{view}.jpg", "coffee", view)
-    lake = open_store(tmp_path.as_uri())
     run_dag("image_reindex", lake)
     assert latest(lake).version == 1
 
@@ -63,10 +71,9 @@ def test_reindex_change_three_files_reindex_search_and_roll_back(
     assert latest(lake).version == 2  # nothing changed, and rolling back deleted nothing
 
 
-def test_a_run_that_only_removes_publishes(run_dag: RunDag, tmp_path: Path) -> None:
+def test_a_run_that_only_removes_publishes(run_dag: RunDag, lake: Store, tmp_path: Path) -> None:
     for view in range(3):
         save_photo(tmp_path / "master" / f"cat_{view}.jpg", "chelsea", view)
-    lake = open_store(tmp_path.as_uri())
     run_dag("image_reindex", lake)
     (tmp_path / "master" / "cat_1.jpg").unlink()
     run_dag("image_reindex", lake)
@@ -74,12 +81,11 @@ def test_a_run_that_only_removes_publishes(run_dag: RunDag, tmp_path: Path) -> N
 
 
 def test_a_full_rebuild_of_one_folder_embeds_that_folder_again(
-    run_dag: RunDag, tmp_path: Path
+    run_dag: RunDag, lake: Store, tmp_path: Path
 ) -> None:
     for view in range(2):
         save_photo(tmp_path / "master" / "cats" / f"{view}.jpg", "chelsea", view)
         save_photo(tmp_path / "master" / "cups" / f"{view}.jpg", "coffee", view)
-    lake = open_store(tmp_path.as_uri())
     run_dag("image_reindex", lake)
     run = run_dag("image_reindex", lake, full_rebuild=True, catalogue="cats")
     planned = lake.read_json(layout.task_result(run, "plan"))
@@ -95,8 +101,7 @@ def test_a_full_rebuild_of_one_folder_embeds_that_folder_again(
     ],
 )
 def test_a_failed_run_ends_with_the_reason(
-    run_dag: RunDag, tmp_path: Path, dag: str, params: dict[str, str], reason: str
+    run_dag: RunDag, lake: Store, dag: str, params: dict[str, str], reason: str
 ) -> None:
-    (tmp_path / "master").mkdir()
     with pytest.raises(RuntimeError, match=reason):
-        run_dag(dag, open_store(tmp_path.as_uri()), **params)
+        run_dag(dag, lake, **params)

@@ -25,16 +25,14 @@ def put_photo(lake: Store, name: str, photo: str, view: int, folder: Path) -> No
 
 
 @pytest.fixture
-def lake(s3_server: S3Server, demo_lake: Store, tmp_path: Path) -> Store:
-    """A lake in a bucket, with six photographs, and with the weights and the model at hand."""
+def lake(s3_server: S3Server, model_once: Path, tmp_path: Path) -> Store:
+    """A lake in a bucket, with six photographs and the model."""
     store = open_store(s3_server.new_root())
     for view in range(3):
         put_photo(store, f"cat {view}.jpg", "chelsea", view, tmp_path)
         put_photo(store, f"cups/cup+{view}.jpg", "coffee", view, tmp_path)
-    for item in demo_lake.objects(layout.MODEL):
-        file = demo_lake.local_path(item.path)
-        if file and "/vectors/" not in item.path:
-            store.upload(item.path, file)
+    for file in (model_once / layout.MODEL).glob("*/*.*"):
+        store.upload(f"{layout.MODEL}/{file.parent.name}/{file.name}", file)
     return store
 
 

@@ -1,7 +1,5 @@
 """Lakes to break: in a folder, and in a bucket of a real S3 server."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,17 +7,8 @@ import pytest
 from tasks.lake import layout
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
+from tests.conftest import link_model
 from tests.s3_server import S3Server
-from tests.tasks.pipeline import reindex, save_photo
-
-
-@pytest.fixture(scope="session")
-def model_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A local lake that has the model, as building it takes long. Do not change it."""
-    folder = tmp_path_factory.mktemp("model")
-    save_photo(folder / "master" / "cat.jpg")
-    reindex(open_store(folder.as_uri()), "first")
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -42,14 +31,9 @@ def lake(request: pytest.FixtureRequest, model_once: Path, tmp_path: Path) -> St
 
 
 def local_lake(folder: Path, model_once: Path) -> Store:
-    """Makes an empty lake in a folder; the model is linked, as nobody changes it."""
+    """Makes a lake in a folder, empty but for the model."""
     (folder / layout.MASTER).mkdir(parents=True)
-    shutil.copytree(
-        model_once / layout.MODEL,
-        folder / layout.MODEL,
-        copy_function=os.link,
-        ignore=shutil.ignore_patterns("vectors"),
-    )
+    link_model(model_once, folder)
     return open_store(folder.as_uri())
 
 

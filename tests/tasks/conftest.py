@@ -6,6 +6,7 @@ import pytest
 
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
+from tests.conftest import link_model
 from tests.tasks.pipeline import reindex, save_photo
 
 CATALOGUE = {
@@ -26,9 +27,11 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def indexed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def indexed_once(model_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with six photographs, a broken file and release 1. Do not change it."""
     folder = tmp_path_factory.mktemp("indexed")
+    link_model(model_once, folder)
+    _copy(model_once / "weights", folder / "weights")
     for name, (photo, view) in CATALOGUE.items():
         save_photo(folder / "master" / name, photo, view)
     (folder / "master" / "broken.jpg").write_bytes(b"\xff\xd8\xff not really")
@@ -45,11 +48,10 @@ def indexed(indexed_once: Path, tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def lake(indexed_once: Path, tmp_path: Path) -> Store:
+def lake(model_once: Path, tmp_path: Path) -> Store:
     """A lake with an empty catalogue and no release, but with the model: building takes long."""
     (tmp_path / "lake" / "master").mkdir(parents=True)
-    _copy(indexed_once / "model", tmp_path / "lake" / "model")
-    shutil.rmtree(next((tmp_path / "lake" / "model").glob("*/vectors")))
+    link_model(model_once, tmp_path / "lake")
     return open_store((tmp_path / "lake").as_uri())
 
 
