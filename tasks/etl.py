@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from tasks.lake.arrays import write_npy
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import read_lines
 from tasks.lake.store import NotAnObjectError, Store
-from tasks.landing import LandingReport, RejectedMember, read_landing
+from tasks.landing import LandingReport, RejectedMember, complete_landing, read_landing
 from tasks.parallel import bounded_map
 from tasks.progress import track
 from tasks.run_plan import RunPlan, open_catalogue, read_plan
@@ -74,6 +75,7 @@ def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport
             loaded.append(outcome)
     names = np.array([image.name for image in loaded], dtype=np.str_)
     digests = np.array([image.sha256 for image in loaded], dtype="U64")
+    attempt = uuid.uuid4().hex  # a place that nobody else writes to, see `seals`
     size = (plan.preprocessing.height, plan.preprocessing.width, 3)
     pixels = (image.rgb[np.newaxis] for image in loaded)
     rows = len(loaded)
@@ -82,7 +84,7 @@ def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport
         images=rows,
         rejected=rejected,
         artifacts=[
-            write_npy(lake, layout.landing(shard, name), shape, dtype, batches)
+            write_npy(lake, layout.landing(shard, f"{attempt}/{name}"), shape, dtype, batches)
             for name, shape, dtype, batches in (
                 (layout.NPY_RESIZED_RGB, (rows, *size), np.uint8, pixels),
                 (layout.NPY_IMAGE_DIGESTS, (rows,), digests.dtype, [digests]),
@@ -90,8 +92,7 @@ def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport
             )
         ],
     )
-    lake.write(layout.landing(shard, layout.REJECTED), report.model_dump_json(indent=1).encode())
-    return report
+    return complete_landing(lake, report)
 
 
 def _load_all(

@@ -3,13 +3,12 @@
 import numpy as np
 
 from tasks.contract import Summary, timed
-from tasks.errors import UserError
 from tasks.imaging.preprocessing import preprocess_input
 from tasks.lake import layout
 from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
-from tasks.lake.seals import seal, sealed
-from tasks.lake.store import Artifact, DamagedError, Store
-from tasks.landing import discard_landing, read_landing
+from tasks.lake.seals import new_attempt, seal, sealed
+from tasks.lake.store import DamagedError, Store
+from tasks.landing import LandingReport, discard_landing, require_landing
 from tasks.progress import track
 from tasks.run_plan import RunPlan, read_plan
 
@@ -32,25 +31,26 @@ def feature_engineering(lake: Store, run: str, shard: str) -> Summary:
         DamagedError: the resized images are damaged. They do not count any longer.
     """
     plan = read_plan(lake, run)
-    landed = read_landing(lake, shard)
-    if landed is None:
-        raise UserError(f"shard {shard} has not landed; clear its task etl")
+    landed = require_landing(lake, shard)
     # Once the vectors are there, nobody needs the features, and they may have been pruned.
-    wanted_no_more = sealed(lake, layout.shard_vectors(plan.model, shard)) is not None
+    wanted_no_more = sealed(lake, layout.shard_vectors(plan.model, shard), landed.digest)
     with timed() as summary:
-        complete = wanted_no_more or sealed(lake, layout.features(shard)) is not None
+        features = wanted_no_more or sealed(lake, layout.features(shard), landed.digest)
+        complete = features is not None
         summary |= {"shard": shard, "already_complete": complete, "images": landed.images}
         if not complete:
             try:
-                _preprocess(lake, shard, landed.artifact(layout.NPY_RESIZED_RGB), plan)
+                _preprocess(lake, landed, plan)
             except DamagedError:
                 discard_landing(lake, shard)
                 raise
     return summary
 
 
-def _preprocess(lake: Store, shard: str, resized: Artifact, plan: RunPlan) -> None:
+def _preprocess(lake: Store, landed: LandingReport, plan: RunPlan) -> None:
+    resized, target = landed.artifact(layout.NPY_RESIZED_RGB), layout.features(landed.shard)
     mode, shape = plan.preprocessing.mode, npy_shape(lake, resized.path)
     batches = (preprocess_input(rgb, mode) for rgb in read_npy_batches(lake, resized, _BATCH))
     tracked = track(batches, shape[0], "preprocessing images", len)
-    seal(lake, write_npy(lake, layout.features(shard), shape, np.float32, tracked))
+    artifact = write_npy(lake, new_attempt(target), shape, np.float32, tracked)
+    seal(lake, target, artifact, landed.digest)

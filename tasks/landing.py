@@ -1,7 +1,11 @@
 """`LandingReport`: what `etl` made of a shard, written last: who has one is complete."""
 
+import hashlib
+from pathlib import PurePosixPath
+
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.store import Artifact, Store
 
@@ -36,6 +40,17 @@ class LandingReport(BaseModel):
     artifacts: list[Artifact]
 
     @property
+    def digest(self) -> str:
+        """The SHA-256, in hex, of names, pixels and contents: equal for equal images, in order.
+
+        What is made from a shard is sealed with it, and goes together with no other one's names.
+        """
+        parts = sorted(
+            f"{PurePosixPath(item.path).name} {item.sha256}\n" for item in self.artifacts
+        )
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+    @property
     def settled(self) -> bool:
         """Tells whether another try would end the same way."""
         return not any(member.passing for member in self.rejected)
@@ -53,6 +68,35 @@ def read_landing(lake: Store, shard: str) -> LandingReport | None:
     except (FileNotFoundError, ValidationError):
         return None
     return report if all(lake.is_whole(artifact) for artifact in report.artifacts) else None
+
+
+def require_landing(lake: Store, shard: str) -> LandingReport:
+    """Returns the report of a shard.
+
+    Raises:
+        UserError: `etl` has not completed it, or it was damaged.
+    """
+    report = read_landing(lake, shard)
+    if report is None:
+        raise UserError(f"shard {shard} has not landed; clear its task etl")
+    return report
+
+
+def complete_landing(lake: Store, report: LandingReport) -> LandingReport:
+    """Makes what was landed count, unless the shard has landed meanwhile: the first one stands.
+
+    Others may be at work on the first one already, and a late one may have seen other images.
+
+    Returns:
+        The report that stands.
+    """
+    path, data = layout.landing(report.shard, layout.REJECTED), report.model_dump_json(indent=1)
+    if lake.create(path, data.encode()):
+        return report
+    if standing := read_landing(lake, report.shard):
+        return standing
+    lake.write(path, data.encode())  # what is there is damaged
+    return report
 
 
 def discard_landing(lake: Store, shard: str) -> None:

@@ -35,7 +35,12 @@ class Entry:
 class ReleaseRows:
     """Where the rows of a release in the making come from.
 
-    Each source is compared with its digest once, before a row of it is taken.
+    Each source is compared with its digest once, before a row of it is taken; nobody writes to its
+    path again. A vector gets the name that its pixels came with, whatever others do meanwhile: the
+    names, the pixels and the digest over both stand in one landing report; features are sealed with
+    that digest after the pixels in it were read, vectors after those features were; and here it
+    must be the digest of the very report that the names are taken from, from the first pass to the
+    last.
 
     Args:
         lake: the data lake.
@@ -54,6 +59,7 @@ class ReleaseRows:
         self._lake, self._plan, self._latest, self._base = lake, plan, latest, base
         self._releases = Releases(lake)
         self._opened: dict[str, StoredRows] = {}
+        self._landings: dict[str, str] = {}
         # Folders that other runs have looked at later than this one, and published meanwhile.
         self._seen_later = tuple(
             release.prefix
@@ -109,12 +115,12 @@ class ReleaseRows:
             yield from self._embedded_shard(shard.shard)
 
     def _embedded_shard(self, shard: str) -> Iterator[Entry | None]:
-        vectors = self._shard_vectors(shard)
         report = read_landing(self._lake, shard)
-        if vectors is None or report is None:
-            raise UserError(
-                f"shard {shard} is not complete; clear its failed tasks and run them again"
-            )
+        # The vectors are written in another pass than their names; both must be of one landing.
+        landing = self._landings.setdefault(shard, report.digest) if report else ""
+        vectors = self._shard_vectors(shard, landing)
+        if vectors is None or report is None or report.digest != landing:
+            raise UserError(f"shard {shard} is not complete; clear its tasks, from etl on")
         names, digests = (
             self._landed(shard, report.artifact(name))
             for name in (layout.NPY_IMAGE_NAMES, layout.NPY_IMAGE_DIGESTS)
@@ -136,9 +142,9 @@ class ReleaseRows:
                 reason = {"rejected": member.reason, "sha256": member.sha256}
                 yield Entry(image.model_copy(update=reason), None, -1)
 
-    def _shard_vectors(self, shard: str) -> StoredRows | None:
+    def _shard_vectors(self, shard: str, landing: str) -> StoredRows | None:
         path = layout.shard_vectors(self._plan.model, shard)
-        artifact = sealed(self._lake, path)
+        artifact = sealed(self._lake, path, landing)
         try:
             return self._open(artifact) if artifact else None
         except DamagedError:

@@ -6,8 +6,9 @@ from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
-from tasks.lake.seals import break_seal, seal, sealed
+from tasks.lake.seals import break_seal, new_attempt, seal, sealed
 from tasks.lake.store import Artifact, DamagedError, Store
+from tasks.landing import require_landing
 from tasks.model import discard_model, open_vectorizer, read_model_card
 from tasks.progress import track
 from tasks.run_plan import RunPlan, read_plan
@@ -29,25 +30,30 @@ def vectorize(lake: Store, run: str, shard: str, settings: Settings) -> Summary:
         How many images there are.
 
     Raises:
-        UserError: the model of the run has not been built, or the shard has no features.
+        UserError: the model of the run has not been built, or the shard has no features or has not
+            landed.
         DamagedError: the features or the model are damaged. They do not count any longer.
     """
     plan = read_plan(lake, run)
-    source, target = layout.features(shard), layout.shard_vectors(plan.model, shard)
+    landed = require_landing(lake, shard)
+    target = layout.shard_vectors(plan.model, shard)
     with timed() as summary:
-        summary |= {"shard": shard, "already_complete": sealed(lake, target) is not None}
-        if not summary["already_complete"]:
-            features = sealed(lake, source)
+        complete = sealed(lake, target, landed.digest) is not None
+        summary |= {"shard": shard, "already_complete": complete, "images": landed.images}
+        if not complete:
+            features = sealed(lake, layout.features(shard), landed.digest)
             if features is None:
                 raise UserError(
                     f"shard {shard} has no features; clear its task feature_engineering"
                 )
-            _embed(lake, plan, settings, features, target)
-        summary["images"] = npy_shape(lake, target)[0]
+            artifact = _embed(lake, plan, settings, shard, features)
+            seal(lake, target, artifact, landed.digest)
     return summary
 
 
-def _embed(lake: Store, plan: RunPlan, settings: Settings, features: Artifact, target: str) -> None:
+def _embed(
+    lake: Store, plan: RunPlan, settings: Settings, shard: str, features: Artifact
+) -> Artifact:
     card = read_model_card(lake, plan.model)
     try:
         vectorizer = open_vectorizer(lake, card, plan.pipeline.runtime, settings)
@@ -58,8 +64,8 @@ def _embed(lake: Store, plan: RunPlan, settings: Settings, features: Artifact, t
     vectors = (vectorizer.transform(batch) for batch in read_npy_batches(lake, features, _BATCH))
     tracked = track(vectors, images, "embedding images", len)
     try:
-        artifact = write_npy(lake, target, (images, card.dimensions), np.float32, tracked)
+        target = new_attempt(layout.shard_vectors(plan.model, shard))
+        return write_npy(lake, target, (images, card.dimensions), np.float32, tracked)
     except DamagedError:
-        break_seal(lake, features.path)
+        break_seal(lake, layout.features(shard))
         raise
-    seal(lake, artifact)

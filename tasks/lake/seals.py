@@ -1,31 +1,69 @@
-"""Seals: size and digest of an artifact, stored after it. Without its seal it does not count.
+"""Seals: which attempt at an artifact counts, its size and digest, and what it was made from.
 
-A seal makes an artifact complete for everybody at once, and tells later whether it still is what
-was stored.
+Each attempt writes to a place of its own, which nobody ever writes to again, and its seal then says
+where. So whoever has read a seal stays on one attempt, whatever others do meanwhile, and of two
+attempts at once either one counts, never the seal of the one with the data of the other.
 """
 
-from dataclasses import asdict
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.lake import layout
 from tasks.lake.store import Artifact, Store
 
-_ARTIFACT = TypeAdapter(Artifact)
+
+@dataclass(frozen=True)
+class Seal:
+    """The attempt that counts.
+
+    Attributes:
+        artifact: where it lies, its size and digest.
+        source: digest of what it was made from.
+    """
+
+    artifact: Artifact
+    source: str
 
 
-def seal(store: Store, artifact: Artifact) -> None:
-    """Completes an artifact that has just been written."""
-    store.write_json(artifact.path + layout.SEAL, asdict(artifact))
+_SEAL = TypeAdapter(Seal)
 
 
-def sealed(store: Store, path: str) -> Artifact | None:
-    """Returns the artifact at `path`, or None if it is not complete or has another size by now."""
+def new_attempt(path: str) -> str:
+    """Returns a place for an attempt at the artifact at `path`, unlike that of any other one."""
+    place = PurePosixPath(path)
+    return str(place.parent / uuid.uuid4().hex / place.name)
+
+
+def seal(store: Store, path: str, artifact: Artifact, source: str) -> None:
+    """Completes the artifact at `path` with an attempt that has just been written.
+
+    Args:
+        store: where it is.
+        path: by which the artifact is known.
+        artifact: the attempt, see `new_attempt`.
+        source: digest of what it was made from.
+    """
+    store.write_json(path + layout.SEAL, asdict(Seal(artifact, source)))
+
+
+def read_seal(store: Store, path: str) -> Seal | None:
+    """Returns the seal at `path`, or None if what it names is not there with its size."""
     try:
-        artifact = _ARTIFACT.validate_json(store.read(path + layout.SEAL))
+        found = _SEAL.validate_json(store.read(path + layout.SEAL))
     except (FileNotFoundError, ValidationError):
         return None
-    return artifact if artifact.path == path and store.is_whole(artifact) else None
+    attempt, place = PurePosixPath(found.artifact.path), PurePosixPath(path)
+    fits = (attempt.parent.parent, attempt.name) == (place.parent, place.name)
+    return found if fits and store.is_whole(found.artifact) else None
+
+
+def sealed(store: Store, path: str, source: str) -> Artifact | None:
+    """Returns the artifact at `path`, or None if it is not complete or made from something else."""
+    found = read_seal(store, path)
+    return found.artifact if found and found.source == source else None
 
 
 def break_seal(store: Store, path: str) -> None:

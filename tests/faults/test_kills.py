@@ -17,7 +17,7 @@ from tests.faults.child_tasks import TaskFailedError, Tasks
 from tests.faults.conftest import local_lake
 from tests.faults.equality import assert_equal
 from tests.faults.watcher import watching
-from tests.tasks.pipeline import NOTHING_STAYS, save_photo, settings_for_tests
+from tests.tasks.pipeline import NOTHING_STAYS, attempt, save_photo, settings_for_tests
 
 KILLS_A_TASK = 4
 LEAST_KILLS = 50  # on each of two stores
@@ -68,7 +68,7 @@ class Killer:
         self.run("prune", "--run", run)
 
     def stamp(self, path: str) -> str:
-        found = self.tasks.lake.stat(path)
+        found = self.tasks.lake.stat(attempt(self.tasks.lake, path))
         return f"{found.fingerprint} {found.modified}"
 
 

@@ -14,7 +14,7 @@ from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import read_lines
-from tasks.lake.seals import seal
+from tasks.lake.seals import new_attempt, seal
 from tasks.lake.store import Store
 from tasks.landing import LandingReport
 from tests.faults.child_tasks import Tasks
@@ -64,7 +64,13 @@ def make_shard(lake: Store, run: str, model: str, shard: str) -> None:
         layout.NPY_IMAGE_DIGESTS: np.array([rng.bytes(32).hex() for _ in members]),
     }
     artifacts = [
-        write_npy(lake, layout.landing(shard, name), column.shape, column.dtype, [column])
+        write_npy(
+            lake,
+            new_attempt(layout.landing(shard, name)),
+            column.shape,
+            column.dtype,
+            [column],
+        )
         for name, column in columns.items()
     ]
     report = LandingReport(shard=shard, images=len(members), rejected=[], artifacts=artifacts)
@@ -72,7 +78,8 @@ def make_shard(lake: Store, run: str, model: str, shard: str) -> None:
     # Like those of a network: not negative, and of far fewer dimensions than they have numbers.
     vectors = np.abs(rng.standard_normal((len(members), LATENT), np.float32) @ BASIS)
     path = layout.shard_vectors(model, shard)
-    seal(lake, write_npy(lake, path, vectors.shape, np.float32, [vectors]))
+    artifact = write_npy(lake, new_attempt(path), vectors.shape, np.float32, [vectors])
+    seal(lake, path, artifact, report.digest)
 
 
 def measure(folder: Path, model_once: Path, count: int) -> dict[str, int]:

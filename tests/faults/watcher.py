@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tasks.lake import layout
 from tasks.lake.releases import Releases
-from tasks.lake.seals import sealed
+from tasks.lake.seals import read_seal
 from tasks.lake.store import DamagedError, Store
 from tasks.landing import read_landing
 
@@ -50,8 +50,8 @@ class Watcher:
         self._newest = newest
 
     def _look_at_artifact(self, path: str) -> None:
-        if artifact := sealed(self._lake, path):
-            self._check(lambda: self._lake.verify(artifact), path + layout.SEAL)
+        if found := read_seal(self._lake, path):
+            self._check(lambda: self._lake.verify(found.artifact), path + layout.SEAL)
 
     def _look_at_landing(self, shard: str) -> None:
         if report := read_landing(self._lake, shard):

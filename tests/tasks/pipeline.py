@@ -11,7 +11,10 @@ from tasks.build_model import build_model
 from tasks.contract import Summary
 from tasks.etl import etl
 from tasks.feature_engineering import feature_engineering
+from tasks.lake import layout
+from tasks.lake.seals import read_seal
 from tasks.lake.store import Store
+from tasks.landing import read_landing
 from tasks.plan import plan
 from tasks.publish import publish
 from tasks.settings import RetentionSettings, Settings
@@ -45,6 +48,18 @@ def save_photo(path: Path, photo: str = "chelsea", view: int = 0) -> None:
 def settings_for_tests(**overrides: Any) -> Settings:
     """Returns settings that take nothing from the environment of whoever runs the tests."""
     return Settings.model_validate({"cache": CACHE, **overrides})
+
+
+def attempt(lake: Store, path: str) -> str:
+    """Returns where the attempt lies that counts as the artifact of a shard at `path`."""
+    zone, shard, *_, name = path.split("/")
+    if zone == layout.LANDING:
+        report = read_landing(lake, shard)
+        assert report
+        return report.artifact(name).path
+    found = read_seal(lake, path)
+    assert found
+    return found.artifact.path
 
 
 def reindex(lake: Store, run: str, settings: Settings | None = None, **options: Any) -> Summary:

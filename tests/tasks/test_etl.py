@@ -11,7 +11,7 @@ from tasks.etl import etl
 from tasks.lake import layout
 from tasks.lake.store import Store
 from tasks.plan import plan
-from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
+from tests.tasks.pipeline import attempt, reindex, save_photo, settings_for_tests
 
 
 def planned_shard(lake: Store, run: str = "r", **settings: Any) -> str:
@@ -20,7 +20,7 @@ def planned_shard(lake: Store, run: str = "r", **settings: Any) -> str:
 
 
 def array(lake: Store, shard: str, name: str) -> np.ndarray:
-    path = lake.local_path(layout.landing(shard, name))
+    path = lake.local_path(attempt(lake, layout.landing(shard, name)))
     assert path
     return np.asarray(np.load(path, allow_pickle=False))
 

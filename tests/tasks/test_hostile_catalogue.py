@@ -14,9 +14,10 @@ import pytest
 
 from tasks.imaging.preprocessing import Preprocessing, resized_rgb
 from tasks.lake import layout
+from tasks.lake.open_store import open_store
 from tests.tasks.imaging.hostile import MAX_BYTES, MAX_PIXELS, hostile_files
 from tests.tasks.imaging.samples import encode, photo, shown_by_pillow
-from tests.tasks.pipeline import REPOSITORY
+from tests.tasks.pipeline import REPOSITORY, attempt
 
 # Pillow also warns of the damage that is then rejected.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -65,9 +66,11 @@ def load(lake: Path, run: str) -> tuple[dict[str, Rgb], dict[str, str], int]:
     for shard in run_task(lake, "plan", "--run", run)[0]["shards"]:
         name = shard["shard"]
         peaks.append(run_task(lake, "etl", "--run", run, "--shard", name)[1])
-        pixels = np.load(lake / layout.landing(name, layout.NPY_RESIZED_RGB))
-        names = np.load(lake / layout.landing(name, layout.NPY_IMAGE_NAMES)).tolist()
-        images |= dict(zip(names, pixels, strict=True))
+        pixels, names = (
+            np.load(lake / attempt(open_store(lake.as_uri()), layout.landing(name, array)))
+            for array in (layout.NPY_RESIZED_RGB, layout.NPY_IMAGE_NAMES)
+        )
+        images |= dict(zip(names.tolist(), pixels, strict=True))
         report = json.loads((lake / layout.landing(name, layout.REJECTED)).read_bytes())
         reasons |= {member["name"]: member["reason"] for member in report["rejected"]}
     return images, reasons, max(peaks)

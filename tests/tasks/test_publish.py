@@ -11,8 +11,9 @@ from tasks.lake.arrays import write_npy
 from tasks.lake.manifest import Manifest
 from tasks.lake.open_store import open_store
 from tasks.lake.releases import Releases
-from tasks.lake.seals import seal
+from tasks.lake.seals import new_attempt, seal
 from tasks.lake.store import Store
+from tasks.landing import require_landing
 from tasks.plan import plan
 from tasks.publish import publish
 from tasks.vectorize import vectorize
@@ -235,7 +236,8 @@ def test_vectors_that_are_not_finite_are_not_published(indexed: Store, master: P
     (shard,) = plan(indexed, "second", SETTINGS)["shards"]
     vectors = layout.shard_vectors(latest(indexed).model["id"], shard["shard"])
     nan = np.full((1, 2048), np.nan, np.float32)
-    seal(indexed, write_npy(indexed, vectors, (1, 2048), np.float32, [nan]))
+    artifact = write_npy(indexed, new_attempt(vectors), (1, 2048), np.float32, [nan])
+    seal(indexed, vectors, artifact, require_landing(indexed, shard["shard"]).digest)
     with pytest.raises(UserError, match="not finite"):
         publish(indexed, "second")
     assert latest(indexed).version == 1

@@ -10,7 +10,7 @@ from tasks.lake import layout
 from tasks.lake.store import Store
 from tasks.plan import plan
 from tasks.vectorize import vectorize
-from tests.tasks.pipeline import save_photo, settings_for_tests
+from tests.tasks.pipeline import attempt, save_photo, settings_for_tests
 
 
 def prepared_shard(lake: Store, master: Path, run: str, **pipeline: str) -> tuple[str, str]:
@@ -24,7 +24,7 @@ def prepared_shard(lake: Store, master: Path, run: str, **pipeline: str) -> tupl
 
 
 def vectors(lake: Store, model: str, shard: str) -> np.ndarray:
-    path = lake.local_path(layout.shard_vectors(model, shard))
+    path = lake.local_path(attempt(lake, layout.shard_vectors(model, shard)))
     assert path
     return np.asarray(np.load(path, allow_pickle=False))
 
@@ -36,8 +36,8 @@ def test_features_are_float32_and_as_keras_prepares_them(lake: Store, master: Pa
     pixels, features = (
         np.load(path)
         for path in (
-            lake.local_path(layout.landing(shard, layout.NPY_RESIZED_RGB)),
-            lake.local_path(layout.features(shard)),
+            lake.local_path(attempt(lake, layout.landing(shard, layout.NPY_RESIZED_RGB))),
+            lake.local_path(attempt(lake, layout.features(shard))),
         )
         if path
     )
@@ -56,7 +56,7 @@ def test_both_runtimes_give_the_same_vectors(lake: Store, master: Path) -> None:
     shard, model = prepared_shard(lake, master, "r1")
     vectorize(lake, "r1", shard, settings_for_tests())
     by_onnx = vectors(lake, model, shard)
-    lake.delete(layout.shard_vectors(model, shard))
+    lake.delete(attempt(lake, layout.shard_vectors(model, shard)))
     plan(lake, "r2", settings_for_tests(pipeline={"runtime": "keras"}))
     vectorize(lake, "r2", shard, settings_for_tests())
     np.testing.assert_allclose(vectors(lake, model, shard), by_onnx, atol=1e-4)
@@ -65,7 +65,7 @@ def test_both_runtimes_give_the_same_vectors(lake: Store, master: Path) -> None:
 def test_a_complete_shard_is_not_done_again(lake: Store, master: Path) -> None:
     shard, _ = prepared_shard(lake, master, "r")
     vectorize(lake, "r", shard, settings_for_tests())
-    lake.delete(layout.features(shard))
+    lake.delete(attempt(lake, layout.features(shard)))
     assert vectorize(lake, "r", shard, settings_for_tests())["already_complete"]
 
 
