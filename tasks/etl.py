@@ -52,7 +52,8 @@ def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
         How many images there are, and what was rejected.
 
     Raises:
-        UserError: the run has no plan.
+        UserError: the run has no plan, or no such shard.
+        DamagedError: the list of the shard's images is damaged; the next run makes another.
         OSError: the store keeps failing; nothing is lost, try again.
     """
     with timed() as summary:
@@ -65,7 +66,7 @@ def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
 
 
 def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport:
-    members = list(read_lines(lake, layout.shard_members(plan.run, shard), Image))
+    members = list(read_lines(lake, plan.members(shard), Image))
     loaded, rejected = [], []
     for outcome in track(_load_all(lake, plan, members, threads), len(members), "reading images"):
         if isinstance(outcome, RejectedMember):
@@ -130,4 +131,5 @@ def _fetch(catalogue: Store, member: Image) -> bytes | None:
     # No more than was planned is read, however much there is by now.
     data = catalogue.read_range(member.name, 0, member.bytes) if member.bytes else b""
     found = catalogue.stat(member.name)
-    return data if found.fingerprint == member.fingerprint else None
+    same = (found.fingerprint, found.bytes) == (member.fingerprint, member.bytes)
+    return data if same and len(data) == member.bytes else None

@@ -64,7 +64,7 @@ def plan(
             "run": run,
             "anything_to_do": found.anything_to_do,
             **found.changes.model_dump(),
-            "shards": [shard.model_dump() for shard in found.shards],
+            "shards": [shard.model_dump(exclude={"members"}) for shard in found.shards],
             "base": found.base,
             "model": found.model,
         }
@@ -179,8 +179,8 @@ def _cut(lake: Store, listing: Artifact, run: str, settings: Settings, salt: str
     shards = []
     while members := list(itertools.islice(images, size)):
         shard = _shard_of(lake, run, settings, members, salt)
-        write_lines(lake, layout.shard_members(run, shard), members)
-        shards.append(Shard(shard=shard, images=len(members)))
+        lines = write_lines(lake, layout.shard_members(run, shard), members)
+        shards.append(Shard(shard=shard, images=len(members), members=lines))
     return shards
 
 

@@ -78,7 +78,8 @@ class ReleaseRows:
 
         Raises:
             UserError: a shard is not complete or does not fit together.
-            DamagedError: a release or a shard is damaged. It does not count any longer.
+            DamagedError: a release, a shard or the list of its images is damaged. It does not count
+                any longer.
         """
         return heapq.merge(self._seen_by_run(), self._outside(), key=lambda entry: entry.image.name)
 
@@ -131,8 +132,8 @@ class ReleaseRows:
             )
         rows = {name: row for row, name in enumerate(names)}
         rejected = {member.name: member for member in report.rejected}
-        members = layout.shard_members(self._plan.run, shard)
-        for image in read_lines(self._lake, members, Image):
+        # Read to its end, and so compared with its digest, before any of it is used.
+        for image in list(read_lines(self._lake, self._plan.members(shard), Image)):
             if image.name in rows:
                 row = rows[image.name]
                 yield Entry(image.model_copy(update={"sha256": digests[row]}), vectors, row)

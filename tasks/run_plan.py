@@ -17,12 +17,19 @@ from tasks.vectorizer.backbones import get_backbone
 
 
 class Shard(BaseModel):
-    """A part of a run's images that is worked on as one; also what Airflow maps its tasks over."""
+    """A part of a run's images that is worked on as one; also what Airflow maps its tasks over.
+
+    Attributes:
+        shard: id of the shard.
+        images: how many it has.
+        members: the list of them, one line each, ordered by name.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     shard: str
     images: int
+    members: Artifact
 
 
 class RunPlan(BaseModel):
@@ -58,6 +65,17 @@ class RunPlan(BaseModel):
     listing: Artifact
     changes: Changes
     shards: list[Shard]
+
+    def members(self, shard: str) -> Artifact:
+        """Returns the list of a shard's images.
+
+        Raises:
+            UserError: the run has no such shard.
+        """
+        for part in self.shards:
+            if part.shard == shard:
+                return part.members
+        raise UserError(f"run {self.run} has no shard {shard}; the task `plan` says which it has")
 
     @property
     def anything_to_do(self) -> bool:

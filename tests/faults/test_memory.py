@@ -17,6 +17,7 @@ from tasks.lake.lines import read_lines
 from tasks.lake.seals import new_attempt, seal
 from tasks.lake.store import Store
 from tasks.landing import LandingReport
+from tasks.run_plan import read_plan
 from tests.faults.child_tasks import Tasks
 from tests.faults.conftest import local_lake
 
@@ -57,7 +58,7 @@ def fill_catalogue(lake: Store, count: int) -> None:
 
 def make_shard(lake: Store, run: str, model: str, shard: str) -> None:
     """Leaves what `etl` and `vectorize` would have left, with made vectors."""
-    members = list(read_lines(lake, layout.shard_members(run, shard), Image))
+    members = list(read_lines(lake, read_plan(lake, run).members(shard), Image))
     rng = np.random.default_rng(int(shard[:8], 16))
     columns = {
         layout.NPY_IMAGE_NAMES: np.array([member.name for member in members]),

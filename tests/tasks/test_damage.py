@@ -80,6 +80,29 @@ def test_flipped_bits_are_never_passed_on_and_the_next_run_makes_the_artifact_ag
     assert reindex(indexed, "next")["images"] == 7
 
 
+def test_a_damaged_list_of_images_is_never_taken_for_what_the_catalogue_holds(
+    indexed: Store, master: Path
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    (shard,) = (part["shard"] for part in plan(indexed, "r", SETTINGS)["shards"])
+    size = (master / "new.jpg").stat().st_size
+    path = layout.shard_members("r", shard)
+    sound = indexed.read(path)
+    damaged = sound.replace(b'"bytes":%d' % size, b'"bytes":%d' % (size ^ 1))
+    assert damaged != sound
+    indexed.write(path, damaged)
+    with pytest.raises(DamagedError, match=shard):
+        etl(indexed, "r", shard)
+    indexed.write(path, sound)
+    etl(indexed, "r", shard)
+    feature_engineering(indexed, "r", shard)
+    vectorize(indexed, "r", shard, SETTINGS)
+    indexed.write(path, damaged)
+    with pytest.raises(DamagedError, match=shard):
+        publish(indexed, "r")
+    assert reindex(indexed, "next")["images"] == 7
+
+
 def test_names_with_flipped_bits_are_not_published(indexed: Store, master: Path) -> None:
     save_photo(master / "new.jpg", "coffee", 7)
     (shard,) = (part["shard"] for part in plan(indexed, "r", SETTINGS)["shards"])

@@ -146,3 +146,10 @@ def test_the_original_images_are_not_touched(lake: Store, master: Path) -> None:
 def test_a_run_without_plan_is_an_error(lake: Store) -> None:
     with pytest.raises(UserError, match="run the task `plan` first"):
         etl(lake, "r", "0123")
+
+
+def test_a_shard_that_the_run_does_not_have_is_an_error(lake: Store, master: Path) -> None:
+    save_photo(master / "a.jpg")
+    planned_shard(lake)
+    with pytest.raises(UserError, match="run r has no shard 0123"):
+        etl(lake, "r", "0123")
