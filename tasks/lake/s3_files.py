@@ -30,6 +30,7 @@ from tasks.lake.store import TransferError
 
 _LONGEST_PAUSE = 20.0
 _SERVER_ERROR, _NOT_IMPLEMENTED, _TOO_MANY_REQUESTS = 500, 501, 429
+_RANGE_NOT_SATISFIABLE = 416
 # Two that write one object at once, or a body that was changed or cut on its way to the store.
 _MAY_PASS = frozenset(
     (
@@ -96,6 +97,21 @@ class S3Files(S3FileSystem):  # type: ignore[misc]  # pylint: disable=abstract-m
         raise _transfer_error(options, failure) from failure
 
     call_s3 = sync_wrapper(_call_s3)
+
+    async def _cat_file(self, path: str, *arguments: Any, **options: Any) -> bytes:
+        try:
+            return bytes(await super()._cat_file(path, *arguments, **options))
+        except OSError as error:
+            # A range that begins where the object ends: as elsewhere, nothing comes of it.
+            if status_of(error) != _RANGE_NOT_SATISFIABLE:
+                raise
+            return b""
+
+    def split_path(self, path: str) -> tuple[str, str, None]:
+        """Returns bucket and key of a path; `?versionId=` is a part of the key like any other."""
+        before, mark, after = path.partition("?versionId=")
+        bucket, key, _ = super().split_path(before)
+        return bucket, key + mark + after, None
 
 
 class _Body:

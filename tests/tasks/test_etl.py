@@ -9,8 +9,10 @@ import pytest
 from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.lake import layout
+from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 from tasks.plan import plan
+from tests.s3_server import S3Server
 from tests.tasks.pipeline import attempt, reindex, save_photo, settings_for_tests
 
 
@@ -101,6 +103,22 @@ def test_a_file_that_changes_under_the_run_is_left_out_and_taken_in_by_the_next(
     os.utime(master / "a.jpg", ns=(times.st_atime_ns, times.st_mtime_ns))
     summary = reindex(lake, "r2")
     assert (summary["images"], summary["added"]) == (2, 1)
+
+
+def test_an_image_in_a_bucket_that_is_emptied_or_cut_under_the_run_is_left_out(
+    lake: Store, s3_server: S3Server, tmp_path: Path
+) -> None:
+    save_photo(tmp_path / "a.jpg")
+    photo = (tmp_path / "a.jpg").read_bytes()
+    catalogue = open_store(s3_server.new_root())
+    for name in ("cut.jpg", "emptied.jpg", "good.jpg"):
+        catalogue.write(name, photo)
+    shard = planned_shard(lake, catalogue=str(catalogue))
+    catalogue.write("cut.jpg", photo[:100])
+    catalogue.write("emptied.jpg", b"")
+    assert etl(lake, "r", shard)["images"] == 1
+    reason = "changed while the run read it"
+    assert rejections(lake, shard) == {"cut.jpg": reason, "emptied.jpg": reason}
 
 
 def test_a_file_that_goes_under_the_run_is_left_out(lake: Store, master: Path) -> None:

@@ -162,6 +162,27 @@ def test_ranges_are_cut_out_in_the_order_asked_for(store: Store) -> None:
     assert store.read_ranges("a.bin", [(90, 92), (0, 1)]) == [b"\x5a\x5b", b"\x00"]
 
 
+def test_nothing_lies_beyond_the_end_of_an_object(store: Store) -> None:
+    store.write("empty.bin", b"")
+    store.write("short.bin", b"ab")
+    assert store.read_range("empty.bin", 0, 5) == b""
+    assert store.read_ranges("short.bin", [(0, 5), (2, 5), (4, 5)]) == [b"ab", b"", b""]
+
+
+def test_a_name_may_look_like_a_version_of_another_one(store: Store) -> None:
+    names = ["cat.jpg", "cat.jpg?versionId=1", "cats?versionId=/null"]
+    for name in names:
+        store.write(name, name.encode())
+    assert sorted(item.path for item in store.objects()) == names
+    for name in names:
+        assert store.read(name) == store.read_range(name, 0, 99) == name.encode()
+        assert store.stat(name).bytes == len(name)
+        assert store.digest(name) == hashlib.sha256(name.encode()).hexdigest()
+    store.delete("cat.jpg?versionId=1")
+    assert store.exists("cat.jpg")
+    assert not store.exists("cat.jpg?versionId=1")
+
+
 def test_objects_are_listed_at_any_depth_with_their_size(store: Store) -> None:
     for name in ("a/b/c d.bin", "a/b-c.bin", "z.bin"):
         store.write(name, name.encode())
