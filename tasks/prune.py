@@ -75,7 +75,7 @@ class _Needs:
 def _needs(lake: Store, retention: RetentionSettings) -> _Needs:
     unfinished = {
         key: plan
-        for key, plan in ((key, _plan(lake, key)) for key in lake.folders(layout.RUNS))
+        for key, plan in ((key, _plan(lake, key)) for key in _run_keys(lake))
         if _is_unfinished(lake, key, plan, retention)
     }
     plans = [plan for plan in unfinished.values() if plan]
@@ -86,6 +86,11 @@ def _needs(lake: Store, retention: RetentionSettings) -> _Needs:
         shards={shard.shard for plan in plans for shard in plan.shards},
         runs=set(unfinished),
     )
+
+
+def _run_keys(lake: Store) -> Iterator[str]:
+    """Yields the folders of runs; what else somebody has put beside them is left alone."""
+    return filter(layout.is_run_key, lake.folders(layout.RUNS))
 
 
 def _kept_releases(
@@ -137,7 +142,7 @@ def _superfluous(lake: Store, retention: RetentionSettings) -> Iterator[StoredOb
         yield from _if_older(lake.objects(f"{layout.LANDING}/{shard}"), retention.landing_days)
     for model in models:
         yield from _of_model(lake, model, needs, retention)
-    for run in sorted(set(runs) - needs.runs):
+    for run in sorted(set(filter(layout.is_run_key, runs)) - needs.runs):
         yield from _if_older(lake.objects(layout.run(run)), retention.runs_days)
 
 

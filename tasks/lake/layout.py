@@ -40,13 +40,18 @@ def completes(path: str) -> bool:
     return path.endswith((f"/{MANIFEST}", f"/{REJECTED}", f"/{MODEL_CARD}", "/plan.json", SEAL))
 
 
+def is_run_key(name: str) -> bool:
+    """Tells whether a folder may be that of a run."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,249}", name) is not None
+
+
 def run_key(run_id: str) -> str:
     """Returns the folder name of a run: its id, if every store can bear that.
 
     Raises:
         UserError: the id is empty, too long or holds other characters.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,249}", run_id):
+    if not is_run_key(run_id):
         raise UserError(
             f"{run_id!r} cannot be the id of a run; use letters, digits, '.', '_', '-', at most 250"
         )

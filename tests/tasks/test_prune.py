@@ -126,3 +126,12 @@ def test_pruning_twice_removes_nothing_more(indexed: Store, master: Path) -> Non
     publish_another(indexed, master, 10)
     prune(indexed, NOTHING_STAYS)
     assert prune(indexed, NOTHING_STAYS)["objects"] == 0
+
+
+def test_a_folder_of_somebody_else_beside_the_runs_is_left_alone(
+    indexed: Store, master: Path
+) -> None:
+    indexed.write("runs/old stuff/notes.txt", b"mine")
+    publish_another(indexed, master, 10)
+    assert prune(indexed, NOTHING_STAYS)["objects"]
+    assert indexed.read("runs/old stuff/notes.txt") == b"mine"
