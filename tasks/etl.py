@@ -61,6 +61,8 @@ def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
         summary |= {"shard": shard, "already_complete": report is not None}
         if report is None:
             report = _land(lake, read_plan(lake, run), shard, threads or 2 * (os.cpu_count() or 1))
+        else:
+            lake.refresh(layout.landing(shard, layout.REJECTED))  # so that `prune` keeps it
         summary |= {"images": report.images, "rejected": len(report.rejected)}
     return summary
 

@@ -6,7 +6,7 @@ from tasks.contract import Summary, timed
 from tasks.imaging.preprocessing import preprocess_input
 from tasks.lake import layout
 from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
-from tasks.lake.seals import new_attempt, seal, sealed
+from tasks.lake.seals import new_attempt, refresh_seal, seal, sealed
 from tasks.lake.store import DamagedError, Store
 from tasks.landing import LandingReport, discard_landing, require_landing
 from tasks.progress import track
@@ -44,6 +44,10 @@ def feature_engineering(lake: Store, run: str, shard: str) -> Summary:
             except DamagedError:
                 discard_landing(lake, shard)
                 raise
+        elif wanted_no_more:
+            refresh_seal(lake, layout.shard_vectors(plan.model, shard))
+        else:
+            refresh_seal(lake, layout.features(shard))
     return summary
 
 

@@ -3,8 +3,8 @@
 import itertools
 import logging
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Set
+from typing import TypeVar
 
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
@@ -18,6 +18,8 @@ from tasks.settings import RetentionSettings
 _DAY = 86_400.0
 # Whoever still writes after that long is gone.
 _UNFINISHED_DAYS = 1.0
+
+_Key = TypeVar("_Key", str, int)
 
 logger = logging.getLogger(__name__)
 
@@ -62,30 +64,56 @@ def _count(zones: dict[str, dict[str, int]], item: StoredObject) -> None:
     zone["bytes"] += item.bytes
 
 
-@dataclass(frozen=True)
 class _Needs:
-    """What must stay: releases by version, models by id, shards by id, and runs by folder name."""
+    """What must stay: releases by version, models by id, shards by id, and runs by folder name.
 
-    releases: set[int]
-    models: set[str]
-    shards: set[str]
-    runs: set[str]
+    It grows while prune is at work: a run that begins meanwhile may find complete, and rely on,
+    what was about to go.
+    """
 
+    def __init__(self, lake: Store, retention: RetentionSettings) -> None:
+        self._lake, self._retention = lake, retention
+        self.releases: set[int] = set()
+        self.models: set[str] = set()
+        self.shards: set[str] = set()
+        self.runs: set[str] = set()
+        self._known_runs: set[str] = set()
+        self._look()
+        for release in _kept_releases(lake, retention, self.releases):
+            self.releases.add(release.version)
+            self.models.add(str(release.model["id"]))
 
-def _needs(lake: Store, retention: RetentionSettings) -> _Needs:
-    unfinished = {
-        key: plan
-        for key, plan in ((key, _plan(lake, key)) for key in _run_keys(lake))
-        if _is_unfinished(lake, key, plan, retention)
-    }
-    plans = [plan for plan in unfinished.values() if plan]
-    kept = list(_kept_releases(lake, retention, {plan.base for plan in plans}))
-    return _Needs(
-        releases={release.version for release in kept},
-        models={str(release.model["id"]) for release in kept} | {plan.model for plan in plans},
-        shards={shard.shard for plan in plans for shard in plan.shards},
-        runs=set(unfinished),
-    )
+    def unneeded(
+        self, key: _Key, needed: set[_Key], items: Iterable[StoredObject]
+    ) -> Iterator[StoredObject]:
+        """Yields the objects of a folder unless it is needed, by a look just before the first one.
+
+        From there on nobody finds the folder complete: what tells so is the first that goes.
+
+        Args:
+            key: of the folder.
+            needed: one of the sets of this object.
+            items: the objects.
+        """
+        if key not in needed and (found := list(items)):
+            self._look()
+            if key not in needed:
+                yield from found
+
+    def _look(self) -> None:
+        """Takes in the runs that have begun, or got their plan, since the last look."""
+        for run in set(_run_keys(self._lake)) - self._known_runs:
+            plan = _plan(self._lake, run)
+            # The first thing that a run which is being planned writes is its listing.
+            if plan or "listings" not in self._lake.folders(layout.run(run)):
+                self._known_runs.add(run)
+            if not _is_unfinished(self._lake, run, plan, self._retention):
+                continue
+            self.runs.add(run)
+            if plan:
+                self.models.add(plan.model)
+                self.shards.update(shard.shard for shard in plan.shards)
+                self.releases.update({plan.base} if plan.base else ())
 
 
 def _run_keys(lake: Store) -> Iterator[str]:
@@ -94,7 +122,7 @@ def _run_keys(lake: Store) -> Iterator[str]:
 
 
 def _kept_releases(
-    lake: Store, retention: RetentionSettings, bases: set[int | None]
+    lake: Store, retention: RetentionSettings, bases: Set[int]
 ) -> Iterator[Manifest]:
     releases = Releases(lake)
     pinned = releases.pinned()
@@ -132,30 +160,33 @@ def _superfluous(lake: Store, retention: RetentionSettings) -> Iterator[StoredOb
         lake.folders(zone)
         for zone in (layout.MODEL, layout.LANDING, layout.FEATURE_STORE, layout.RUNS)
     )
-    # Looked up after the listings: what begins from here on finds nothing that is about to go.
-    needs = _needs(lake, retention)
+    # Looked up after the listings: what is listed and belongs to a run has that run's plan by now.
+    needs = _Needs(lake, retention)
     yield from _old_releases(lake, needs)
-    for shard in sorted(set(featured) - needs.shards):
-        folder = f"{layout.FEATURE_STORE}/{shard}"
-        yield from _if_older(lake.objects(folder), retention.feature_store_days)
-    for shard in sorted(set(landed) - needs.shards):
-        yield from _if_older(lake.objects(f"{layout.LANDING}/{shard}"), retention.landing_days)
+    for zone, shards, days in (
+        (layout.FEATURE_STORE, featured, retention.feature_store_days),
+        (layout.LANDING, landed, retention.landing_days),
+    ):
+        for shard in shards:
+            folder = lake.objects(f"{zone}/{shard}")
+            yield from needs.unneeded(shard, needs.shards, _if_older(folder, days))
     for model in models:
         yield from _of_model(lake, model, needs, retention)
-    for run in sorted(set(filter(layout.is_run_key, runs)) - needs.runs):
-        yield from _if_older(lake.objects(layout.run(run)), retention.runs_days)
+    for run in filter(layout.is_run_key, runs):
+        old = _if_older(lake.objects(layout.run(run)), retention.runs_days)
+        yield from needs.unneeded(run, needs.runs, old)
 
 
 def _of_model(
     lake: Store, model: str, needs: _Needs, retention: RetentionSettings
 ) -> Iterator[StoredObject]:
     vectors = f"{layout.MODEL}/{model}/vectors"
-    for shard in sorted(set(lake.folders(vectors)) - needs.shards):
-        yield from _if_older(lake.objects(f"{vectors}/{shard}"), retention.landing_days)
-    if model not in needs.models:
-        everything = lake.objects(f"{layout.MODEL}/{model}")
-        network = (item for item in everything if not item.path.startswith(f"{vectors}/"))
-        yield from _if_older(network, retention.abandoned_days)
+    for shard in lake.folders(vectors):
+        old = _if_older(lake.objects(f"{vectors}/{shard}"), retention.landing_days)
+        yield from needs.unneeded(shard, needs.shards, old)
+    everything = lake.objects(f"{layout.MODEL}/{model}")
+    network = (item for item in everything if not item.path.startswith(f"{vectors}/"))
+    yield from needs.unneeded(model, needs.models, _if_older(network, retention.abandoned_days))
 
 
 def _old_releases(lake: Store, needs: _Needs) -> Iterator[StoredObject]:
@@ -166,7 +197,8 @@ def _old_releases(lake: Store, needs: _Needs) -> Iterator[StoredObject]:
         if version < newest and version not in needs.releases:
             # Whoever is still at work on one that was abandoned must find that it has been closed.
             days = 0 if releases.get(version) else _UNFINISHED_DAYS
-            yield from _if_older(lake.objects(layout.release(version, "").rstrip("/")), days)
+            old = _if_older(lake.objects(layout.release(version, "").rstrip("/")), days)
+            yield from needs.unneeded(version, needs.releases, old)
 
 
 def _if_older(objects: Iterable[StoredObject], days: float) -> Iterator[StoredObject]:

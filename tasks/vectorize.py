@@ -6,7 +6,7 @@ from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
-from tasks.lake.seals import break_seal, new_attempt, seal, sealed
+from tasks.lake.seals import break_seal, new_attempt, refresh_seal, seal, sealed
 from tasks.lake.store import Artifact, DamagedError, Store
 from tasks.landing import require_landing
 from tasks.model import discard_model, open_vectorizer, read_model_card
@@ -48,6 +48,8 @@ def vectorize(lake: Store, run: str, shard: str, settings: Settings) -> Summary:
                 )
             artifact = _embed(lake, plan, settings, shard, features)
             seal(lake, target, artifact, landed.digest)
+        else:
+            refresh_seal(lake, target)
     return summary
 
 

@@ -103,6 +103,11 @@ class LocalStore(Store):
                 if folder != Path():
                     (Path(self.root) / folder).rmdir()
 
+    def refresh(self, path: str) -> None:
+        """See `Store`."""
+        with suppress(FileNotFoundError):
+            os.utime(self.local_path(path))
+
     def folders(self, path: str) -> list[str]:
         """See `Store`."""
         try:

@@ -66,6 +66,11 @@ def sealed(store: Store, path: str, source: str) -> Artifact | None:
     return found.artifact if found and found.source == source else None
 
 
+def refresh_seal(store: Store, path: str) -> None:
+    """Makes an artifact as new as if it had just been completed, so that `prune` keeps it."""
+    store.refresh(path + layout.SEAL)
+
+
 def break_seal(store: Store, path: str) -> None:
     """Puts an artifact aside that turned out damaged: whoever makes it will make it again."""
     store.delete(path + layout.SEAL)

@@ -11,7 +11,7 @@ import re
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -295,6 +295,11 @@ class Store(ABC):
     def write_json(self, path: str, document: Any) -> Artifact:
         """Stores a JSON document, replacing what was there."""
         return self.write(path, json.dumps(document, indent=1).encode())
+
+    def refresh(self, path: str) -> None:
+        """Gives an object the time of now, as somebody uses it; one that is gone is no error."""
+        with suppress(FileNotFoundError):
+            self.write(path, self.read(path))
 
     def upload(self, path: str, file: Path) -> Artifact:
         """Stores a local file, replacing what was there."""

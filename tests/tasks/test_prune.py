@@ -1,16 +1,21 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from tasks import prune as prune_module
 from tasks.contract import file_result
+from tasks.etl import etl
+from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
 from tasks.plan import plan
 from tasks.prune import prune
+from tasks.publish import publish
 from tasks.search import search
 from tasks.settings import RetentionSettings
+from tasks.vectorize import vectorize
 from tests.tasks.pipeline import NOTHING_STAYS, reindex, save_photo, settings_for_tests
 
 SETTINGS = settings_for_tests()
@@ -135,3 +140,68 @@ def test_a_folder_of_somebody_else_beside_the_runs_is_left_alone(
     publish_another(indexed, master, 10)
     assert prune(indexed, NOTHING_STAYS)["objects"]
     assert indexed.read("runs/old stuff/notes.txt") == b"mine"
+
+
+def forget_the_release(lake: Store) -> None:
+    """Damages the release, so that the next run needs all shards; those are still there."""
+    file_result(lake, "first", "publish", None, {})
+    lake.delete(layout.release(1, layout.CATALOGUE))
+
+
+def test_what_a_run_that_begins_meanwhile_finds_complete_stays(
+    indexed: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_the_release(indexed)
+    shards = []
+
+    def begin_a_run_then_delete(path: str) -> None:
+        if not shards:
+            shards.extend(part["shard"] for part in plan(indexed, "late", SETTINGS)["shards"])
+            assert all(etl(indexed, "late", shard)["already_complete"] for shard in shards)
+        delete(path)
+
+    delete = indexed.delete
+    monkeypatch.setattr(indexed, "delete", begin_a_run_then_delete)
+    prune(indexed, NOTHING_STAYS.model_copy(update={"abandoned_days": 1}))
+    assert shards
+    for shard in shards:
+        feature_engineering(indexed, "late", shard)
+        assert vectorize(indexed, "late", shard, SETTINGS)["already_complete"]
+    assert publish(indexed, "late")["images"] == 6
+
+
+def test_a_run_that_gets_its_plan_meanwhile_is_noticed(
+    indexed: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_the_release(indexed)
+    plan(indexed, "late", SETTINGS)
+    planned = indexed.read(layout.plan("late"))
+    indexed.delete(layout.plan("late"))
+
+    def finish_the_plan_then_delete(path: str) -> None:
+        indexed.write(layout.plan("late"), planned)
+        delete(path)
+
+    delete = indexed.delete
+    monkeypatch.setattr(indexed, "delete", finish_the_plan_then_delete)
+    prune(indexed, NOTHING_STAYS.model_copy(update={"abandoned_days": 1}))
+    assert indexed.folders(layout.LANDING)
+
+
+def test_a_shard_that_is_used_again_is_kept_as_a_new_one(indexed: Store) -> None:
+    forget_the_release(indexed)
+    for zone in (layout.LANDING, layout.FEATURE_STORE, layout.MODEL):
+        for item in indexed.objects(zone):
+            path = indexed.local_path(item.path)
+            assert path
+            path.write_bytes(indexed.read(item.path))
+            os.utime(path, (0, 0))
+    (shard,) = (part["shard"] for part in plan(indexed, "again", SETTINGS)["shards"])
+    assert etl(indexed, "again", shard)["already_complete"]
+    assert feature_engineering(indexed, "again", shard)["already_complete"]
+    assert vectorize(indexed, "again", shard, SETTINGS)["already_complete"]
+    file_result(indexed, "again", "publish", None, publish(indexed, "again"))
+    prune(indexed, RetentionSettings(feature_store_days=0, landing_days=7))
+    assert indexed.folders(layout.LANDING) == [shard]
+    assert not indexed.folders(layout.FEATURE_STORE)
+    assert vectorize(indexed, "again", shard, SETTINGS)["already_complete"]

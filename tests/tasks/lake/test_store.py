@@ -220,6 +220,21 @@ def test_the_listing_and_stat_agree_on_the_fingerprint(store: Store) -> None:
     assert listed.fingerprint == store.stat("a/b.bin").fingerprint
 
 
+def test_an_object_that_is_used_again_is_as_new_as_now(lake: Store, tmp_path: Path) -> None:
+    lake.write("a.bin", b"content")
+    os.utime(tmp_path / "a.bin", (0, 0))
+    lake.refresh("a.bin")
+    assert lake.stat("a.bin").modified > 0
+
+
+def test_using_an_object_again_leaves_its_content(store: Store) -> None:
+    store.write("a.bin", b"content")
+    store.refresh("a.bin")
+    assert store.read("a.bin") == b"content"
+    store.refresh("gone.bin")
+    assert not store.exists("gone.bin")
+
+
 def test_uploading_a_file_stores_its_content(store: Store, tmp_path: Path) -> None:
     file = tmp_path / "local"
     file.write_bytes(b"content")
