@@ -152,9 +152,10 @@ def _note_same_content(catalogue: Store, comparison: Comparison) -> None:
 
     def digest(candidate: Image) -> tuple[str, str]:
         try:
-            return candidate.name, catalogue.digest(candidate.name)
+            found = catalogue.digest_as_listed(candidate.name, candidate.fingerprint)
         except (FileNotFoundError, NotAnObjectError):
-            return candidate.name, ""  # etl will say so
+            found = None  # etl will say so
+        return candidate.name, found or ""
 
     digests = bounded_map(digest, comparison.candidates(), _READERS)
     for name, sha256 in track(digests, None, "comparing renamed and touched images"):

@@ -60,6 +60,10 @@ class LocalStore(Store):
         with self._readable(path).open("rb") as stream:
             yield stream
 
+    def describe_opened(self, path: str, stream: IO[bytes]) -> StoredObject:
+        """See `Store`."""
+        return _describe(path, os.fstat(stream.fileno()))
+
     def stat(self, path: str) -> StoredObject:
         """See `Store`."""
         place = self._readable(path)

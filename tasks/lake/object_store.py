@@ -62,6 +62,11 @@ class ObjectStore(Store):
         with self._files.open(self._full(path), "rb", block_size=CHUNK) as stream:
             yield stream
 
+    def describe_opened(self, path: str, stream: IO[bytes]) -> StoredObject:
+        """See `Store`. s3fs reads only the object that it found at first, by its ETag."""
+        details = getattr(stream, "details", None)
+        return describe(path, details) if details else self.stat(path)
+
     def stat(self, path: str) -> StoredObject:
         """See `Store`."""
         entry = self._files.info(self._full(path))

@@ -4,6 +4,7 @@ An object is either there complete or not there at all: on a file system it is w
 temporary name and renamed, on an object store it is one put or one finished multipart upload.
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -158,6 +159,10 @@ class Store(ABC):
         """Opens an object for reading from front to back."""
 
     @abstractmethod
+    def describe_opened(self, path: str, stream: IO[bytes]) -> StoredObject:
+        """Describes the object that a stream of `open` reads, whatever is at its path by now."""
+
+    @abstractmethod
     def stat(self, path: str) -> StoredObject:
         """Describes one object.
 
@@ -229,11 +234,31 @@ class Store(ABC):
         Raises:
             FileNotFoundError: there is no such object.
         """
-        digest = hashlib.sha256()
         with self.open(path) as stream:
-            while data := stream.read(CHUNK):
-                digest.update(data)
-        return digest.hexdigest()
+            return _digest(stream)
+
+    def digest_as_listed(self, path: str, fingerprint: str) -> str | None:
+        """Returns the SHA-256 of a listed object's content, or None if it is another one by now.
+
+        Args:
+            path: of the object.
+            fingerprint: that it had in the listing.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            NotAnObjectError: what is there is not to be read.
+        """
+        try:
+            with self.open(path) as stream:
+                digest = _digest(stream)
+                # Asked last, as a file may be written to while it is read; and of the stream, as
+                # there may have been another object at the path for just that long.
+                found = self.describe_opened(path, stream)
+        except OSError as error:
+            if error.errno == errno.EBUSY:  # replaced while it was read
+                return None
+            raise
+        return digest if found.fingerprint == fingerprint else None
 
     def is_whole(self, artifact: Artifact) -> bool:
         """Tells whether an artifact is there with the size it had when it was stored."""
@@ -338,3 +363,10 @@ class Store(ABC):
         if path.startswith("/") or not {"..", "."}.isdisjoint(path.split("/")):
             raise NotAnObjectError(f"the name {path!r} leads out of its folder")
         return f"{self.root}/{path}" if path else self.root
+
+
+def _digest(stream: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while data := stream.read(CHUNK):
+        digest.update(data)
+    return digest.hexdigest()

@@ -1,10 +1,15 @@
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tasks.errors import UserError
 from tasks.lake import layout
+from tasks.lake.local_store import LocalStore
 from tasks.lake.store import Store
 from tasks.plan import plan
 from tasks.run_plan import read_plan
@@ -60,6 +65,32 @@ def test_a_copy_of_a_removed_size_with_other_content_is_not_taken_for_a_rename(
     data[-3] ^= 1
     old.unlink()
     (master / "other.jpg").write_bytes(data)
+    summary = plan(indexed, "r", SETTINGS)
+    assert (summary["renamed"], summary["added"], summary["removed"]) == (0, 1, 1)
+
+
+def test_a_content_that_is_there_only_while_plan_reads_it_makes_no_rename(
+    indexed: Store, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = master / "coffee_0.jpg", master / "new.jpg"
+    removed = old.read_bytes()
+    old.unlink()
+    new.write_bytes(bytes(len(removed)))
+    really_open = LocalStore.open
+
+    @contextmanager
+    def open_another(store: LocalStore, path: str) -> Iterator[IO[bytes]]:
+        before = new.read_bytes(), new.stat().st_mtime_ns
+        if path == "new.jpg":
+            new.unlink()
+            new.write_bytes(removed)
+        with really_open(store, path) as stream:
+            yield stream
+        if path == "new.jpg":
+            new.write_bytes(before[0])
+            os.utime(new, ns=(before[1], before[1]))
+
+    monkeypatch.setattr(LocalStore, "open", open_another)
     summary = plan(indexed, "r", SETTINGS)
     assert (summary["renamed"], summary["added"], summary["removed"]) == (0, 1, 1)
 

@@ -1,8 +1,11 @@
 import hashlib
 import os
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -264,3 +267,41 @@ def test_no_root_is_refused() -> None:
 
 def test_only_a_local_store_has_local_paths(store: Store) -> None:
     assert (store.local_path("a") is None) != str(store).startswith("file://")
+
+
+def test_the_digest_of_a_listed_object_is_that_of_its_content(store: Store) -> None:
+    store.write("a", b"one")
+    (listed,) = store.objects()
+    assert store.digest_as_listed("a", listed.fingerprint) == store.digest("a")
+
+
+def test_an_object_that_was_replaced_since_it_was_listed_has_no_digest(store: Store) -> None:
+    store.write("a", b"one")
+    (listed,) = store.objects()
+    store.write("a", b"other")
+    assert store.digest_as_listed("a", listed.fingerprint) is None
+
+
+def test_another_object_that_is_there_only_while_it_is_read_has_no_digest(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not store.local_path("a") and not str(store).startswith("s3:"):
+        pytest.skip("streams of this store do not say what they read")
+    store.write("a", b"one")
+    if file := store.local_path("a"):
+        os.utime(file, (1, 1))
+    (listed,) = store.objects()
+    really_open = store.open
+
+    @contextmanager
+    def open_another(path: str) -> Iterator[IO[bytes]]:
+        store.write(path, b"two")
+        with really_open(path) as stream:
+            yield stream
+            store.write(path, b"one")
+            if file:
+                os.utime(file, (1, 1))
+
+    monkeypatch.setattr(store, "open", open_another)
+    assert store.digest_as_listed("a", listed.fingerprint) is None
+    assert store.stat("a").fingerprint == listed.fingerprint
