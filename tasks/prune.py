@@ -126,10 +126,13 @@ def _kept_releases(
 ) -> Iterator[Manifest]:
     releases = Releases(lake)
     pinned = releases.pinned()
+    # An unfinished run must learn what was published since it looked, also if there was none then.
+    oldest_base = min((base or 0 for base in bases), default=None)
     sound = 0
     superseded = float("inf")  # when the next newer release took over
     for release in releases.newest_first():
-        in_use = release.version in bases or release.version == pinned
+        since_base = oldest_base is not None and release.version >= oldest_base
+        in_use = since_base or release.version == pinned
         # A search may still be reading it.
         recent = _days_since(superseded) < retention.superseded_days
         if in_use or recent or sound < retention.releases:

@@ -91,10 +91,20 @@ class Releases:
                 yield manifest
 
     def lineage(self, release: Manifest | None, base: int | None) -> Iterator[Manifest]:
-        """Yields a release and those it was made from, newest first, down to but without a base."""
+        """Yields a release and those it was made from, newest first, down to but without a base.
+
+        Raises:
+            UserError: one of them is gone or damaged, so that what it changed is not known.
+        """
         while release and release.version > (base or 0):
             yield release
-            release = self.get(release.previous) if release.previous else None
+            previous = release.previous or 0
+            release = self.get(previous) if previous > (base or 0) else None
+            if previous > (base or 0) and release is None:
+                raise UserError(
+                    f"release {previous}, made since this run was planned, is gone or damaged; "
+                    "start a new run"
+                )
 
     def latest(self) -> Manifest | None:
         """Returns the newest complete release that is sound: what the next one builds on."""

@@ -87,8 +87,20 @@ def test_what_an_unfinished_run_needs_stays(indexed: Store, master: Path) -> Non
     publish_another(indexed, master, 11)
     prune(indexed, NOTHING_STAYS.model_copy(update={"abandoned_days": 1}))
     assert indexed.exists(layout.plan("unfinished"))
-    assert [release.version for release in Releases(indexed).newest_first()] == [3, 1]
+    # Its base, and what it must not undo.
+    assert [release.version for release in Releases(indexed).newest_first()] == [3, 2, 1]
     assert planned["base"] == 1
+
+
+def test_a_run_that_was_planned_before_there_was_a_release_keeps_all(
+    lake: Store, master: Path
+) -> None:
+    save_photo(master / "a.jpg")
+    plan(lake, "unfinished", SETTINGS)
+    for view in (1, 2):
+        publish_another(lake, master, view)
+    prune(lake, NOTHING_STAYS.model_copy(update={"abandoned_days": 1}))
+    assert [release.version for release in Releases(lake).newest_first()] == [2, 1]
 
 
 def test_a_run_given_up_long_ago_is_not_waited_for(indexed: Store, master: Path) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.contract import file_result
 from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.feature_engineering import feature_engineering
@@ -15,9 +16,10 @@ from tasks.lake.seals import new_attempt, seal
 from tasks.lake.store import Store
 from tasks.landing import require_landing
 from tasks.plan import plan
+from tasks.prune import prune
 from tasks.publish import publish
 from tasks.vectorize import vectorize
-from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
+from tests.tasks.pipeline import NOTHING_STAYS, reindex, save_photo, settings_for_tests
 
 SETTINGS = settings_for_tests()
 
@@ -201,6 +203,38 @@ def test_an_earlier_look_at_everything_does_not_undo_a_later_one_at_a_folder(
     full_names, full_vectors = rebuilt(indexed)
     assert names(indexed) == full_names
     np.testing.assert_allclose(array(indexed, layout.NPY_IMAGE_VECTORS), full_vectors, atol=1e-4)
+
+
+@pytest.fixture
+def looked_early(indexed: Store, master: Path) -> Store:
+    """Run `early` has looked at everything; since then `cats` and `rocket` have been published."""
+    save_photo(master / "new.jpg", "coffee", 7)
+    work_on_shards(indexed, "early")
+    (master / "cats" / "chelsea_0.jpg").unlink()
+    file_result(indexed, "cats", "publish", None, reindex(indexed, "cats", prefix="cats"))
+    save_photo(master / "rocket" / "new.jpg", "rocket", 7)
+    file_result(indexed, "rocket", "publish", None, reindex(indexed, "rocket", prefix="rocket"))
+    return indexed
+
+
+def test_prune_leaves_what_an_earlier_look_must_not_undo(looked_early: Store) -> None:
+    prune(looked_early, NOTHING_STAYS.model_copy(update={"abandoned_days": 1}))
+    assert publish(looked_early, "early")["version"] == 4
+    assert "cats/chelsea_0.jpg" not in names(looked_early)
+    assert {"new.jpg", "rocket/new.jpg"} < set(names(looked_early))
+
+
+@pytest.mark.parametrize("damage", [None, b"{"], ids=["gone", "damaged"])
+def test_a_run_does_not_publish_when_it_cannot_know_what_was_published_since_it_looked(
+    looked_early: Store, damage: bytes | None
+) -> None:
+    manifest = layout.release(2, layout.MANIFEST)
+    looked_early.delete(manifest)
+    if damage:
+        looked_early.write(manifest, damage)
+    with pytest.raises(UserError, match=r"release 2, .* is gone or damaged; start a new run"):
+        publish(looked_early, "early")
+    assert latest(looked_early).version == 3
 
 
 def test_a_run_that_has_published_does_not_publish_again_on_top_of_another(
