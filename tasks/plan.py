@@ -111,6 +111,7 @@ def _make_plan(
         base=base.version if base else None,
         catalogue=settings.catalogue,
         prefix=prefix,
+        full_rebuild=full_rebuild,
         listed=listed,
         pipeline=settings.pipeline,
         limits=settings.limits,

@@ -79,8 +79,12 @@ def _standing(releases: Releases, latest: Manifest | None, plan: RunPlan) -> Man
 
 
 def _stands_for(release: Manifest, plan: RunPlan) -> bool:
+    if release.run == plan.run:
+        return True
     covers = plan.prefix.startswith(release.prefix) and release.model["id"] == plan.model
-    return release.run == plan.run or (covers and release.listed >= plan.listed)
+    # One that kept old vectors does not say what a rebuild of them says.
+    as_thorough = release.full_rebuild or not plan.full_rebuild
+    return covers and as_thorough and release.listed >= plan.listed
 
 
 def _summary(manifest: Manifest) -> Summary:
@@ -123,6 +127,7 @@ class _Publication:
             run=self._plan.run,
             catalogue=self._plan.catalogue,
             prefix=self._plan.prefix,
+            full_rebuild=self._plan.full_rebuild,
             listed=self._plan.listed,
             counts=counts,
             rejections=rejections,

@@ -4,6 +4,7 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +26,19 @@ _BATCH = 1024
 
 @dataclass(frozen=True)
 class Entry:
-    """One image of the next release, and where its vector is now; nowhere if rejected."""
+    """One image of the next release, and where its vector is now; nowhere if rejected.
+
+    Attributes:
+        image: as the next release names it, but for its row there.
+        vectors: that hold its vector, if it has one.
+        row: of its vector.
+        fresh: the run has worked on it.
+    """
 
     image: Image
     vectors: StoredRows | None
     row: int
+    fresh: bool = False
 
 
 class ReleaseRows:
@@ -60,18 +69,19 @@ class ReleaseRows:
         self._releases = Releases(lake)
         self._opened: dict[str, StoredRows] = {}
         self._landings: dict[str, str] = {}
+        since = list(self._releases.lineage(latest, plan.base))
         # Folders that other runs have looked at later than this one, and published meanwhile.
         self._seen_later = tuple(
-            release.prefix
-            for release in self._releases.lineage(latest, plan.base)
-            if release.listed >= plan.listed and release.model["id"] == plan.model
+            release.prefix for release in since if release.listed >= plan.listed
         )
-        if latest and self._keeps_of_latest and latest.model["id"] != plan.model:
+        # What has been rebuilt meanwhile is not undone by what it was before.
+        self._rebuilt = any(release.full_rebuild for release in since)
+        if latest and self._takes_of_latest and latest.model["id"] != plan.model:
             raise UserError("the latest release has another model now; start a new run")
 
     @property
-    def _keeps_of_latest(self) -> bool:
-        return bool(self._plan.prefix or self._seen_later)
+    def _takes_of_latest(self) -> bool:
+        return bool(self._plan.prefix or self._seen_later or self._rebuilt)
 
     def entries(self) -> Iterator[Entry]:
         """Yields every image of the next release, ordered by name.
@@ -81,26 +91,44 @@ class ReleaseRows:
             DamagedError: a release, a shard or the list of its images is damaged. It does not count
                 any longer.
         """
-        return heapq.merge(self._seen_by_run(), self._outside(), key=lambda entry: entry.image.name)
+        ours = ((entry.image.name, "ours", entry) for entry in self._of_run())
+        theirs = ((entry.image.name, "theirs", entry) for entry in self._of_latest())
+        together = heapq.merge(ours, theirs, key=itemgetter(0))
+        for name, group in itertools.groupby(together, key=itemgetter(0)):
+            found = {whose: entry for _, whose, entry in group}
+            if entry := self._chosen(name, found.get("ours"), found.get("theirs")):
+                yield entry
 
-    def _outside(self) -> Iterator[Entry]:
-        """Yields the images of the latest release that the run did not look at, or not last."""
-        if self._latest is None or not self._keeps_of_latest:
+    def _chosen(self, name: str, ours: Entry | None, theirs: Entry | None) -> Entry | None:
+        """Returns what the next release holds of a name: of this run's look, or the latest release.
+
+        The later look decides what is there, a rebuild which vector that has.
+        """
+        if self._is_outside(name):
+            said, rebuilt = theirs, ours if self._plan.full_rebuild else None
+        else:
+            said, rebuilt = ours, theirs if self._rebuilt else None
+        if said is None or rebuilt is None or said.fresh:
+            return said
+        return rebuilt if rebuilt.image.fingerprint == said.image.fingerprint else said
+
+    def _of_latest(self) -> Iterator[Entry]:
+        if self._latest is None or not self._takes_of_latest:
             return
         with self._releases.noting_damage(self._latest):
             catalogue = self._latest.artifacts[layout.CATALOGUE]
             for image in read_lines(self._lake, catalogue, Image):
-                if self._is_outside(image.name):
-                    yield self._kept(image, self._latest)
+                yield self._kept(image, self._latest)
 
-    def _seen_by_run(self) -> Iterator[Entry]:
+    def _of_run(self) -> Iterator[Entry]:
         embedded = self._embedded()
         for image in read_lines(self._lake, self._plan.listing, Image):
             entry = next(embedded, None) if image.is_new else self._kept(image, self._base)
-            if entry and not self._is_outside(image.name):
+            if entry:
                 yield entry
 
     def _is_outside(self, name: str) -> bool:
+        """Tells whether the run did not look at a name, or not last."""
         return not name.startswith(self._plan.prefix) or name.startswith(self._seen_later)
 
     def _kept(self, image: Image, release: Manifest | None) -> Entry:
@@ -136,12 +164,13 @@ class ReleaseRows:
         for image in list(read_lines(self._lake, self._plan.members(shard), Image)):
             if image.name in rows:
                 row = rows[image.name]
-                yield Entry(image.model_copy(update={"sha256": digests[row]}), vectors, row)
+                found = image.model_copy(update={"sha256": digests[row]})
+                yield Entry(found, vectors, row, fresh=True)
             elif (member := rejected[image.name]).passing:
                 yield None
             else:
                 reason = {"rejected": member.reason, "sha256": member.sha256}
-                yield Entry(image.model_copy(update=reason), None, -1)
+                yield Entry(image.model_copy(update=reason), None, -1, fresh=True)
 
     def _shard_vectors(self, shard: str, landing: str) -> StoredRows | None:
         path = layout.shard_vectors(self._plan.model, shard)

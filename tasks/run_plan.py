@@ -41,6 +41,7 @@ class RunPlan(BaseModel):
         catalogue: URI of the folder of original images; empty for the lake's own.
         prefix: only names that start so were looked at; the others stay as the latest release has
             them.
+        full_rebuild: every image found is worked on, whether it changed or not.
         listed: when the catalogue was listed, in seconds since 1970.
         pipeline: settings of the run.
         limits: what an image may cost.
@@ -57,6 +58,7 @@ class RunPlan(BaseModel):
     base: int | None
     catalogue: str
     prefix: str
+    full_rebuild: bool
     listed: float
     pipeline: PipelineSettings
     limits: LimitSettings

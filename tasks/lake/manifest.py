@@ -49,6 +49,7 @@ class Manifest(BaseModel):
     run: str
     catalogue: str
     prefix: str
+    full_rebuild: bool
     listed: float
     counts: Counts
     rejections: list[Rejection]

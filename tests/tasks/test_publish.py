@@ -1,4 +1,6 @@
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,8 +42,8 @@ def names(lake: Store) -> list[str]:
     return [str(name) for name in array(lake, layout.NPY_IMAGE_NAMES)]
 
 
-def work_on_shards(lake: Store, run: str) -> None:
-    for shard in plan(lake, run, SETTINGS)["shards"]:
+def work_on_shards(lake: Store, run: str, **options: Any) -> None:
+    for shard in plan(lake, run, SETTINGS, **options)["shards"]:
         etl(lake, run, shard["shard"])
         feature_engineering(lake, run, shard["shard"])
         vectorize(lake, run, shard["shard"], SETTINGS)
@@ -172,6 +174,37 @@ def test_an_earlier_look_does_not_undo_a_later_one(indexed: Store, master: Path)
     assert publish(indexed, "later")["version"] == 2
     assert publish(indexed, "earlier")["version"] == 2
     assert "coffee_0.jpg" not in names(indexed)
+
+
+def change_unnoticed(path: Path) -> None:
+    """Gives an image another content with the size and the time of the old one."""
+    before = path.stat()
+    save_photo(path, "rocket", 3)
+    path.write_bytes(path.read_bytes()[: before.st_size].ljust(before.st_size, b"\0"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("order", [("rebuild", "nightly"), ("nightly", "rebuild")])
+def test_a_full_rebuild_counts_whichever_run_publishes_first(
+    order: tuple[str, str], indexed: Store, master: Path
+) -> None:
+    change_unnoticed(master / "coffee_0.jpg")
+    work_on_shards(indexed, "rebuild", full_rebuild=True)
+    save_photo(master / "new.jpg", "coffee", 7)
+    (master / "coffee_1.jpg").unlink()
+    work_on_shards(indexed, "nightly")
+    assert [publish(indexed, run)["version"] for run in order] == [2, 3]
+    full_names, full_vectors = rebuilt(indexed)
+    assert names(indexed) == full_names
+    np.testing.assert_allclose(array(indexed, layout.NPY_IMAGE_VECTORS), full_vectors, atol=1e-4)
+    assert not plan(indexed, "next", SETTINGS)["anything_to_do"]
+
+
+def test_a_later_full_rebuild_stands_for_an_earlier_one(indexed: Store) -> None:
+    work_on_shards(indexed, "earlier", full_rebuild=True)
+    work_on_shards(indexed, "later", full_rebuild=True)
+    assert publish(indexed, "later")["version"] == 2
+    assert publish(indexed, "earlier")["version"] == 2
 
 
 def test_two_runs_that_looked_at_different_folders_both_count(indexed: Store, master: Path) -> None:

@@ -17,6 +17,7 @@ def manifest(version: int, previous: int | None, run: str = "r") -> Manifest:
         run=run,
         catalogue="file:///images",
         prefix="",
+        full_rebuild=False,
         listed=0.0,
         counts=Counts(images=1, rejected=0, added=1, changed=0, renamed=0, removed=0),
         rejections=[],
