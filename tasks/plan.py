@@ -24,9 +24,10 @@ from tasks.run_plan import (
     open_catalogue,
     preprocessing_of,
     read_plan,
+    settings_in_common,
     shard_id,
 )
-from tasks.settings import Settings
+from tasks.settings import LimitSettings, Settings
 
 _READERS = 8
 
@@ -82,11 +83,8 @@ def _make_plan(
     preprocessing = preprocessing_of(settings.pipeline)
     model = model_id(settings.pipeline, preprocessing)
     another_model = base is not None and base.model["id"] != model
-    if prefix and (another_model or base != next(releases.newest_first(), None)):
-        raise UserError(
-            f"the latest release is damaged or was not made with {model}; reindex the whole "
-            f"catalogue first, not {prefix} alone"
-        )
+    if prefix:
+        _require_the_rest_to_stay(releases, base, settings, model, prefix)
     with open_comparison() as comparison:
         comparison.add_found(_readable(catalogue.objects(prefix.rstrip("/"))))
         comparison.add_known(_known(lake, base, prefix))
@@ -102,8 +100,9 @@ def _make_plan(
             layout.run_catalogue(run, uuid.uuid4().hex),
             _to_work_on(
                 comparison.images(),
+                settings.limits,
                 everything=full_rebuild or another_model,
-                rejected=base is not None and base.limits != settings.limits.model_dump(),
+                known_limits=_limits_of(base),
             ),
         )
     return RunPlan(
@@ -124,9 +123,30 @@ def _make_plan(
 
 
 def _as_folder(prefix: str) -> str:
-    if ".." in prefix.split("/"):
-        raise UserError(f"the prefix {prefix} leads out of the catalogue; give a folder in it")
-    return f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+    folder = prefix.strip("/")
+    if folder and not {"", ".", ".."}.isdisjoint(folder.split("/")):
+        raise UserError(
+            f"the prefix {prefix} is no folder of the catalogue or leads out of the catalogue; "
+            "give one like a/b"
+        )
+    return f"{folder}/" if folder else ""
+
+
+def _require_the_rest_to_stay(
+    releases: Releases, base: Manifest | None, settings: Settings, model: str, prefix: str
+) -> None:
+    whole = base == next(releases.newest_first(), None)
+    if not whole or (
+        base and not settings_in_common(base, model, settings.limits, settings.catalogue)
+    ):
+        raise UserError(
+            f"the latest release is damaged or was not made with {model}, these limits and this "
+            f"catalogue; reindex the whole catalogue first, not {prefix} alone"
+        )
+
+
+def _limits_of(base: Manifest | None) -> LimitSettings | None:
+    return LimitSettings.model_validate(base.limits) if base else None
 
 
 def _readable(objects: Iterable[StoredObject]) -> Iterator[StoredObject]:
@@ -164,10 +184,21 @@ def _note_same_content(catalogue: Store, comparison: Comparison) -> None:
             comparison.mark_same(name, known)
 
 
-def _to_work_on(images: Iterable[Image], *, everything: bool, rejected: bool) -> Iterator[Image]:
+def _to_work_on(
+    images: Iterable[Image],
+    limits: LimitSettings,
+    *,
+    everything: bool,
+    known_limits: LimitSettings | None,
+) -> Iterator[Image]:
     """Forgets what is known of images that are to be worked on although nothing changed."""
+    other_limits = known_limits is not None and known_limits != limits
+    # Nobody knows how many pixels an image has.
+    fewer_pixels = known_limits is not None and known_limits.max_pixels > limits.max_pixels
     for image in images:
-        if everything or (rejected and image.rejected):
+        over = image.bytes > limits.max_bytes and not image.rejected
+        again = over or fewer_pixels or (other_limits and image.rejected)
+        if everything or again:
             yield Image(name=image.name, bytes=image.bytes, fingerprint=image.fingerprint)
         else:
             yield image

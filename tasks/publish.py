@@ -81,7 +81,7 @@ def _standing(releases: Releases, latest: Manifest | None, plan: RunPlan) -> Man
 def _stands_for(release: Manifest, plan: RunPlan) -> bool:
     if release.run == plan.run:
         return True
-    covers = plan.prefix.startswith(release.prefix) and release.model["id"] == plan.model
+    covers = plan.prefix.startswith(release.prefix) and plan.agrees_with(release)
     # One that kept old vectors does not say what a rebuild of them says.
     as_thorough = release.full_rebuild or not plan.full_rebuild
     return covers and as_thorough and release.listed >= plan.listed

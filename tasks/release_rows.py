@@ -59,7 +59,7 @@ class ReleaseRows:
         base: the release that the run was planned against: what did not change is taken from there.
 
     Raises:
-        UserError: the latest release has another model, and so nothing of it can stay.
+        UserError: the latest release has other settings, and so nothing of it can stay.
     """
 
     def __init__(
@@ -76,8 +76,11 @@ class ReleaseRows:
         )
         # What has been rebuilt meanwhile is not undone by what it was before.
         self._rebuilt = any(release.full_rebuild for release in since)
-        if latest and self._takes_of_latest and latest.model["id"] != plan.model:
-            raise UserError("the latest release has another model now; start a new run")
+        if latest and self._takes_of_latest and not plan.agrees_with(latest):
+            raise UserError(
+                "the latest release was made with another model, other limits or another catalogue "
+                "by now; start a new run"
+            )
 
     @property
     def _takes_of_latest(self) -> bool:

@@ -10,6 +10,7 @@ from tasks.errors import UserError
 from tasks.imaging.preprocessing import Preprocessing
 from tasks.lake import layout
 from tasks.lake.catalogue import Changes, Image
+from tasks.lake.manifest import Manifest
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Artifact, Store
 from tasks.settings import LimitSettings, PipelineSettings
@@ -85,6 +86,18 @@ class RunPlan(BaseModel):
         found = self.changes
         changes = found.added + found.changed + found.renamed + found.removed
         return bool(self.shards or changes)
+
+    def agrees_with(self, release: Manifest) -> bool:
+        """Tells whether images of a release may stand beside those of this run."""
+        return settings_in_common(release, self.model, self.limits, self.catalogue)
+
+
+def settings_in_common(
+    release: Manifest, model: str, limits: LimitSettings, catalogue: str
+) -> bool:
+    """Tells whether a release was made with this model and these limits, from this catalogue."""
+    ours = (model, limits.model_dump(), catalogue)
+    return ours == (release.model["id"], release.limits, release.catalogue)
 
 
 def read_plan(lake: Store, run: str) -> RunPlan:

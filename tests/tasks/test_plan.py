@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from PIL import Image as Picture
 
 from tasks.errors import UserError
 from tasks.lake import layout
@@ -169,6 +170,43 @@ def test_raised_limits_give_rejected_images_another_chance(lake: Store, master: 
     assert reindex(lake, "r2", settings_for_tests(limits={"max_bytes": 2 * size}))["rejected"] == 0
 
 
+def test_lowered_bytes_put_aside_what_is_over_them_by_now(indexed: Store, master: Path) -> None:
+    largest = max(master.rglob("*.*g"), key=lambda path: path.stat().st_size)
+    limits = {"max_bytes": largest.stat().st_size - 1}
+    settings = settings_for_tests(limits=limits)
+    (shard,) = plan(indexed, "p", settings)["shards"]
+    assert shard["images"] == 2  # and the broken one, which has another chance
+    summary = reindex(indexed, "r", settings)
+    assert (summary["images"], summary["rejected"]) == (5, 2)
+    assert not plan(indexed, "next", settings)["anything_to_do"]
+
+
+def test_lowered_pixels_put_aside_what_is_over_them_by_now(lake: Store, master: Path) -> None:
+    save_photo(master / "large.jpg")
+    save_photo(master / "small.jpg", view=1)
+    Picture.open(master / "small.jpg").resize((80, 60)).save(master / "small.jpg")
+    reindex(lake, "r1")
+    lowered = settings_for_tests(limits={"max_pixels": 160 * 120 - 1})
+    summary = reindex(lake, "r2", lowered)
+    assert (summary["images"], [item["name"] for item in summary["rejections"]]) == (
+        1,
+        ["large.jpg"],
+    )
+
+
+@pytest.mark.parametrize("limits", [{"max_bytes": 2**20}, {"max_pixels": 2**40}])
+def test_other_limits_with_a_prefix_are_refused(indexed: Store, limits: dict[str, int]) -> None:
+    with pytest.raises(UserError, match="reindex the whole catalogue first"):
+        plan(indexed, "r", settings_for_tests(limits=limits), prefix="cats")
+
+
+def test_another_catalogue_with_a_prefix_is_refused(indexed: Store, tmp_path: Path) -> None:
+    save_photo(tmp_path / "bucket" / "cats" / "a.jpg")
+    settings = settings_for_tests(catalogue=(tmp_path / "bucket").as_uri())
+    with pytest.raises(UserError, match="reindex the whole catalogue first"):
+        plan(indexed, "r", settings, prefix="cats")
+
+
 def test_an_empty_catalogue_is_an_error_that_says_what_to_do(lake: Store) -> None:
     with pytest.raises(UserError, match=r"no image under .*master; put images there"):
         plan(lake, "r", SETTINGS)
@@ -184,9 +222,12 @@ def test_an_emptied_catalogue_is_an_error_and_the_release_stands(
         plan(indexed, "r", SETTINGS)
 
 
-def test_a_prefix_cannot_lead_out_of_the_catalogue(indexed: Store) -> None:
+@pytest.mark.parametrize("prefix", ["../..", ".", "cats/./x", "cats/../..", "cats//x"])
+def test_a_prefix_that_is_no_folder_of_the_catalogue_is_refused(
+    indexed: Store, prefix: str
+) -> None:
     with pytest.raises(UserError, match="leads out of the catalogue"):
-        plan(indexed, "r", SETTINGS, prefix="../..")
+        plan(indexed, "r", SETTINGS, prefix=prefix)
 
 
 def test_a_missing_catalogue_is_an_error(lake: Store, tmp_path: Path) -> None:

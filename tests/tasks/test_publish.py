@@ -207,6 +207,18 @@ def test_a_later_full_rebuild_stands_for_an_earlier_one(indexed: Store) -> None:
     assert publish(indexed, "earlier")["version"] == 2
 
 
+def test_a_run_with_other_limits_does_not_mix_with_a_later_look(
+    indexed: Store, master: Path
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    work_on_shards(indexed, "earlier")
+    limits = {"max_bytes": SETTINGS.limits.max_bytes + 1}
+    reindex(indexed, "later", settings_for_tests(limits=limits))
+    with pytest.raises(UserError, match="other limits .* start a new run"):
+        publish(indexed, "earlier")
+    assert latest(indexed).run == "later"
+
+
 def test_two_runs_that_looked_at_different_folders_both_count(indexed: Store, master: Path) -> None:
     save_photo(master / "cats" / "new.jpg", "chelsea", 7)
     save_photo(master / "rocket" / "new.jpg", "rocket", 7)
