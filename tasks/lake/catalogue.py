@@ -46,8 +46,9 @@ class Image(BaseModel):
 class Changes(BaseModel):
     """How a listing differs from a release, in images.
 
-    Each image of the listing is added, changed, renamed or unchanged. One that was moved over
-    another one counts as changed, and its old name as removed; it is not embedded again either.
+    Each name of the listing is added, changed, renamed or unchanged. One that holds what had
+    another name, which is still there with something else, counts as added or changed, and an old
+    name that is gone as removed; nothing of that is embedded again either.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,17 +69,16 @@ INTEGER, rejected TEXT)
 CREATE TABLE same (name TEXT PRIMARY KEY, known_name TEXT, sha256 TEXT, row INTEGER, rejected TEXT)
     WITHOUT ROWID;
 """
-_GONE = """
-CREATE TABLE gone AS
-    SELECT * FROM known WHERE sha256 != '' AND name NOT IN (SELECT name FROM found);
-CREATE INDEX gone_by_size ON gone (bytes);
-CREATE INDEX gone_by_content ON gone (sha256, name);
+_MOVED = """
+CREATE TABLE moved AS
+    SELECT known.* FROM known LEFT JOIN found USING (name)
+    WHERE known.sha256 != '' AND found.fingerprint IS NOT known.fingerprint;
+CREATE INDEX moved_by_size ON moved (bytes);
+CREATE INDEX moved_by_content ON moved (sha256, name);
 """
 _CANDIDATES = """
 SELECT found.name, found.bytes, found.fingerprint FROM found LEFT JOIN known USING (name)
-WHERE known.name IS NULL AND found.bytes IN (SELECT bytes FROM gone)
-    OR known.fingerprint != found.fingerprint AND known.sha256 != ''
-        AND (known.bytes = found.bytes OR found.bytes IN (SELECT bytes FROM gone))
+WHERE found.fingerprint IS NOT known.fingerprint AND found.bytes IN (SELECT bytes FROM moved)
 ORDER BY found.name
 """
 
@@ -108,18 +108,18 @@ class Comparison:
     def candidates(self) -> Iterator[Image]:
         """Yields the new and changed images that might be known ones, renamed or touched.
 
-        Those have the size of a removed image, or of the image that had their name. Whether they
+        Those have the size of an image that is no longer what its name stands for. Whether they
         are the same only their content tells, see `find_same`.
         """
-        self._database.executescript(_GONE)
+        self._database.executescript(_MOVED)
         for values in self._database.execute(_CANDIDATES):
             yield _image(values)
 
     def find_same(self, name: str, sha256: str) -> Image | None:
-        """Returns the known image that a candidate is, by its content: of its name, or removed."""
+        """Returns the known image that a candidate is, by its content: of its name, or moved."""
         query = """
         SELECT * FROM known WHERE name = ? AND sha256 = ?
-        UNION ALL SELECT * FROM (SELECT * FROM gone WHERE sha256 = ? ORDER BY name LIMIT 1)
+        UNION ALL SELECT * FROM (SELECT * FROM moved WHERE sha256 = ? ORDER BY name LIMIT 1)
         """
         values = self._database.execute(query, (name, sha256, sha256)).fetchone()
         return _image(values) if values else None

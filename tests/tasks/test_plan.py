@@ -53,6 +53,17 @@ def test_changes_are_told_apart(indexed: Store, master: Path) -> None:
     assert [shard["images"] for shard in summary["shards"]] == [2]
 
 
+def test_images_numbered_up_by_one_are_no_work(lake: Store, master: Path) -> None:
+    for view in range(4):
+        save_photo(master / f"{view}.jpg", view=view)
+    reindex(lake, "r1")
+    for view in reversed(range(4)):
+        (master / f"{view}.jpg").rename(master / f"{view + 1}.jpg")
+    summary = plan(lake, "r2", SETTINGS)
+    assert summary["anything_to_do"]
+    assert summary["shards"] == []
+
+
 def test_a_touched_file_is_no_work(indexed: Store, master: Path) -> None:
     (master / "coffee_0.jpg").touch()
     assert not plan(indexed, "r", SETTINGS)["anything_to_do"]

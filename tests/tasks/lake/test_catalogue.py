@@ -63,6 +63,19 @@ def test_an_image_moved_over_another_is_a_change_and_a_removal() -> None:
     assert [(image.name, image.row) for image in images] == [("b", 0)]
 
 
+def test_images_that_swap_their_names_keep_their_rows() -> None:
+    changes, images = compare({"a": "red", "b": "tan"}, {"a": "tan", "b": "red"})
+    assert changes == Changes(catalogue=2, added=0, changed=2, renamed=0, removed=0, unchanged=0)
+    assert [(image.name, image.row) for image in images] == [("a", 1), ("b", 0)]
+
+
+def test_a_row_of_images_that_move_up_by_one_name_is_no_new_work() -> None:
+    before = {"1": "red", "2": "tan", "3": "sky"}
+    changes, images = compare(before, {"2": "red", "3": "tan", "4": "sky"})
+    assert changes == Changes(catalogue=3, added=1, changed=2, renamed=0, removed=1, unchanged=0)
+    assert [(image.name, image.row) for image in images] == [("2", 0), ("3", 1), ("4", 2)]
+
+
 def test_a_removed_image_is_counted_and_gone() -> None:
     changes, images = compare({"a": "red", "b": "blue"}, {"a": "red"})
     assert changes.removed == 1
@@ -112,8 +125,10 @@ def test_any_change_is_accounted_for(before: dict[str, str], after: dict[str, st
     for image in images:
         if image.row is not None:
             assert rows[image.row] == after[image.name]
-        unchanged = before.get(image.name) == after[image.name]
-        assert not (unchanged and image.is_new)
+        known = before.get(image.name) == after[image.name] or any(
+            text == after[image.name] and after.get(name) != text for name, text in before.items()
+        )
+        assert image.is_new != known
     assert changes.catalogue == len(after)
     assert changes.added + changes.changed + changes.renamed + changes.unchanged == len(after)
     assert changes.removed + changes.changed + changes.renamed + changes.unchanged == len(before)
