@@ -2,15 +2,16 @@
 
 import itertools
 import logging
-import time
 import uuid
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.catalogue import Comparison, Image, open_comparison
 from tasks.lake.lines import read_lines, write_lines
+from tasks.lake.looks import take_look
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, NotAnObjectError, Store, StoredObject
@@ -59,8 +60,6 @@ def plan(
             # Of two attempts at once, the first one pins the run.
             lake.create(layout.plan(run), made.model_dump_json(indent=1).encode())
         found = read_plan(lake, run)
-        if not found.anything_to_do:
-            lake.delete(found.listing.path)  # nobody will read it, and there is one every night
         summary |= {
             "run": run,
             "anything_to_do": found.anything_to_do,
@@ -75,7 +74,7 @@ def plan(
 def _make_plan(
     lake: Store, run: str, settings: Settings, full_rebuild: bool, prefix: str
 ) -> RunPlan:
-    listed = time.time()
+    look = take_look(lake, run)
     releases = Releases(lake)
     # One that was damaged is as good as none: what it held is computed again.
     base = releases.latest()
@@ -95,30 +94,31 @@ def _make_plan(
                 f"no image under {catalogue.uri(prefix.rstrip('/'))}; put images there or correct "
                 "the setting `catalogue`"
             )
-        listing = write_lines(
-            lake,
-            layout.run_catalogue(run, uuid.uuid4().hex),
-            _to_work_on(
-                comparison.images(),
-                settings.limits,
-                everything=full_rebuild or another_model,
-                known_limits=_limits_of(base),
-            ),
+        marked = partial(
+            _to_work_on,
+            limits=settings.limits,
+            everything=full_rebuild or another_model,
+            known_limits=_limits_of(base),
         )
+        listing = None
+        # Nobody would read the list of a night without changes.
+        if changes.anything or any(image.is_new for image in marked(comparison.images())):
+            path = layout.run_catalogue(run, uuid.uuid4().hex)
+            listing = write_lines(lake, path, marked(comparison.images()))
     return RunPlan(
         run=run,
         base=base.version if base else None,
         catalogue=settings.catalogue,
         prefix=prefix,
         full_rebuild=full_rebuild,
-        listed=listed,
+        look=look,
         pipeline=settings.pipeline,
         limits=settings.limits,
         preprocessing=preprocessing,
         model=model,
         listing=listing,
         changes=changes,
-        shards=_cut(lake, listing, run, settings, salt=run if full_rebuild else ""),
+        shards=_cut(lake, listing, run, settings, run if full_rebuild else "") if listing else [],
     )
 
 
@@ -186,8 +186,8 @@ def _note_same_content(catalogue: Store, comparison: Comparison) -> None:
 
 def _to_work_on(
     images: Iterable[Image],
-    limits: LimitSettings,
     *,
+    limits: LimitSettings,
     everything: bool,
     known_limits: LimitSettings | None,
 ) -> Iterator[Image]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
+from tasks.lake.looks import look_number, newest_look
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store, StoredObject
@@ -166,6 +167,7 @@ def _superfluous(lake: Store, retention: RetentionSettings) -> Iterator[StoredOb
     # Looked up after the listings: what is listed and belongs to a run has that run's plan by now.
     needs = _Needs(lake, retention)
     yield from _old_releases(lake, needs)
+    yield from _old_looks(lake)
     for zone, shards, days in (
         (layout.FEATURE_STORE, featured, retention.feature_store_days),
         (layout.LANDING, landed, retention.landing_days),
@@ -202,6 +204,15 @@ def _old_releases(lake: Store, needs: _Needs) -> Iterator[StoredObject]:
             days = 0 if releases.get(version) else _UNFINISHED_DAYS
             old = _if_older(lake.objects(layout.release(version, "").rstrip("/")), days)
             yield from needs.unneeded(version, needs.releases, old)
+
+
+def _old_looks(lake: Store) -> Iterator[StoredObject]:
+    """Yields the numbers of looks but for the highest, which the next one goes on from."""
+    newest = newest_look(lake)
+    for item in lake.objects(layout.LOOKS):
+        # One that is about to begin may have seen no higher number yet.
+        if look_number(item.path) < newest and _days_since(item.modified) >= _UNFINISHED_DAYS:
+            yield item
 
 
 def _if_older(objects: Iterable[StoredObject], days: float) -> Iterator[StoredObject]:

@@ -84,7 +84,7 @@ def _stands_for(release: Manifest, plan: RunPlan) -> bool:
     covers = plan.prefix.startswith(release.prefix) and plan.agrees_with(release)
     # One that kept old vectors does not say what a rebuild of them says.
     as_thorough = release.full_rebuild or not plan.full_rebuild
-    return covers and as_thorough and release.listed >= plan.listed
+    return covers and as_thorough and release.look > plan.look
 
 
 def _summary(manifest: Manifest) -> Summary:
@@ -128,7 +128,7 @@ class _Publication:
             catalogue=self._plan.catalogue,
             prefix=self._plan.prefix,
             full_rebuild=self._plan.full_rebuild,
-            listed=self._plan.listed,
+            look=self._plan.look,
             counts=counts,
             rejections=rejections,
             pipeline=self._plan.pipeline.model_dump(),

@@ -72,7 +72,7 @@ class ReleaseRows:
         since = list(self._releases.lineage(latest, plan.base))
         # Folders that other runs have looked at later than this one, and published meanwhile.
         self._seen_later = tuple(
-            release.prefix for release in since if release.listed >= plan.listed
+            release.prefix for release in since if release.look > plan.look
         )
         # What has been rebuilt meanwhile is not undone by what it was before.
         self._rebuilt = any(release.full_rebuild for release in since)
@@ -124,6 +124,8 @@ class ReleaseRows:
                 yield self._kept(image, self._latest)
 
     def _of_run(self) -> Iterator[Entry]:
+        if self._plan.listing is None:
+            return
         embedded = self._embedded()
         for image in read_lines(self._lake, self._plan.listing, Image):
             entry = next(embedded, None) if image.is_new else self._kept(image, self._base)

@@ -43,12 +43,13 @@ class RunPlan(BaseModel):
         prefix: only names that start so were looked at; the others stay as the latest release has
             them.
         full_rebuild: every image found is worked on, whether it changed or not.
-        listed: when the catalogue was listed, in seconds since 1970.
+        look: number of the run's look at the catalogue; a later look has a higher one.
         pipeline: settings of the run.
         limits: what an image may cost.
         preprocessing: how a picture becomes the network's input.
         model: id of the model, see `model_id`.
-        listing: the images that were found, one line each, ordered by name.
+        listing: the images that were found, one line each, ordered by name; None if there is
+            nothing to do.
         changes: what was found.
         shards: the work.
     """
@@ -60,12 +61,12 @@ class RunPlan(BaseModel):
     catalogue: str
     prefix: str
     full_rebuild: bool
-    listed: float
+    look: int
     pipeline: PipelineSettings
     limits: LimitSettings
     preprocessing: Preprocessing
     model: str
-    listing: Artifact
+    listing: Artifact | None
     changes: Changes
     shards: list[Shard]
 
@@ -83,9 +84,7 @@ class RunPlan(BaseModel):
     @property
     def anything_to_do(self) -> bool:
         """Tells whether the run has a release to make."""
-        found = self.changes
-        changes = found.added + found.changed + found.renamed + found.removed
-        return bool(self.shards or changes)
+        return bool(self.shards) or self.changes.anything
 
     def agrees_with(self, release: Manifest) -> bool:
         """Tells whether images of a release may stand beside those of this run."""

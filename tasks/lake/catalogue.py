@@ -60,6 +60,11 @@ class Changes(BaseModel):
     removed: int
     unchanged: int
 
+    @property
+    def anything(self) -> bool:
+        """Tells whether the listing differs from the release at all."""
+        return bool(self.added or self.changed or self.renamed or self.removed)
+
 
 _TABLES = """
 CREATE TABLE found (name TEXT PRIMARY KEY, bytes INTEGER, fingerprint TEXT) WITHOUT ROWID;

@@ -25,6 +25,7 @@ MODEL = "model"
 RELEASES = "releases"
 WEIGHTS = "weights"
 PIN = f"{RELEASES}/pin.json"
+LOOKS = f"{RELEASES}/looks"
 CLAIM = "claim.json"
 DAMAGE = "damaged.json"
 SEAL = ".seal.json"
@@ -101,6 +102,11 @@ def model(model_id: str, name: str) -> str:
 def shard_vectors(model_id: str, shard: str) -> str:
     """Returns the path of the output of `vectorize`."""
     return f"{MODEL}/{model_id}/vectors/{shard}/{NPY_IMAGE_VECTORS}"
+
+
+def look(number: int) -> str:
+    """Returns the path that takes the number of a look at the catalogue."""
+    return f"{LOOKS}/{number:09d}.json"
 
 
 def release(version: int, name: str) -> str:

@@ -50,7 +50,7 @@ class Manifest(BaseModel):
     catalogue: str
     prefix: str
     full_rebuild: bool
-    listed: float
+    look: int
     counts: Counts
     rejections: list[Rejection]
     pipeline: dict[str, Any]

@@ -49,6 +49,7 @@ def test_a_dry_run_removes_nothing_and_says_what_would_go(indexed: Store) -> Non
 
 
 def test_the_last_releases_stay_and_search_goes_on(indexed: Store, master: Path) -> None:
+    file_result(indexed, "first", "publish", None, {})
     for view in (10, 11, 12):
         publish_another(indexed, master, view)
     prune(indexed, RetentionSettings(releases=2, superseded_days=0))
@@ -137,6 +138,19 @@ def test_a_slow_publisher_still_learns_that_it_has_lost(indexed: Store, master: 
     assert first
     late = first.model_copy(update={"version": slow, "previous": 1, "run": "slow"})
     assert not releases.commit(late)
+
+
+def test_of_the_looks_at_the_catalogue_the_last_number_stays(
+    indexed: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run in ("a", "b"):
+        plan(indexed, run, SETTINGS)
+    before = len(list(indexed.objects(layout.LOOKS)))
+    prune(indexed, NOTHING_STAYS)
+    assert len(list(indexed.objects(layout.LOOKS))) == before == 3
+    monkeypatch.setattr(prune_module, "_UNFINISHED_DAYS", 0.0)
+    prune(indexed, NOTHING_STAYS)
+    assert [item.path for item in indexed.objects(layout.LOOKS)] == [layout.look(3)]
 
 
 def test_pruning_twice_removes_nothing_more(indexed: Store, master: Path) -> None:

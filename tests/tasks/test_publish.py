@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,21 @@ def test_a_later_look_at_the_catalogue_follows_an_earlier_one(indexed: Store, ma
     assert publish(indexed, "later")["version"] == 3
     assert "coffee_0.jpg" not in names(indexed)
     assert "new.jpg" in names(indexed)
+
+
+def test_which_look_was_the_later_no_clock_decides(
+    indexed: Store, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    with monkeypatch.context() as patch:
+        ahead = time.time() + 7200
+        patch.setattr(time, "time", lambda: ahead)
+        work_on_shards(indexed, "ahead")
+    (master / "coffee_0.jpg").unlink()
+    work_on_shards(indexed, "later")
+    assert publish(indexed, "ahead")["version"] == 2
+    assert publish(indexed, "later")["version"] == 3
+    assert "coffee_0.jpg" not in names(indexed)
 
 
 def test_an_earlier_look_does_not_undo_a_later_one(indexed: Store, master: Path) -> None:

@@ -18,7 +18,7 @@ def manifest(version: int, previous: int | None, run: str = "r") -> Manifest:
         catalogue="file:///images",
         prefix="",
         full_rebuild=False,
-        listed=0.0,
+        look=1,
         counts=Counts(images=1, rejected=0, added=1, changed=0, renamed=0, removed=0),
         rejections=[],
         pipeline={},
