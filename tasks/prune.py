@@ -126,7 +126,7 @@ def _kept_releases(
     lake: Store, retention: RetentionSettings, bases: Set[int]
 ) -> Iterator[Manifest]:
     releases = Releases(lake)
-    pinned = releases.pinned()
+    pinned, pin_changed = releases.pinned(), releases.pin_changed()
     # An unfinished run must learn what was published since it looked, also if there was none then.
     oldest_base = min((base or 0 for base in bases), default=None)
     sound = 0
@@ -134,8 +134,8 @@ def _kept_releases(
     for release in releases.newest_first():
         since_base = oldest_base is not None and release.version >= oldest_base
         in_use = since_base or release.version == pinned
-        # A search may still be reading it.
-        recent = _days_since(superseded) < retention.superseded_days
+        # A search may still be reading it, as it was the newest or as it was pinned.
+        recent = _days_since(max(superseded, pin_changed)) < retention.superseded_days
         if in_use or recent or sound < retention.releases:
             yield release
         if releases.is_sound(release):
@@ -203,7 +203,10 @@ def _old_releases(lake: Store, needs: _Needs) -> Iterator[StoredObject]:
             # Whoever is still at work on one that was abandoned must find that it has been closed.
             days = 0 if releases.get(version) else _UNFINISHED_DAYS
             old = _if_older(lake.objects(layout.release(version, "").rstrip("/")), days)
-            yield from needs.unneeded(version, needs.releases, old)
+            items = list(needs.unneeded(version, needs.releases, old))
+            # Somebody may have pinned it since this began.
+            if version != releases.pinned():
+                yield from items
 
 
 def _old_looks(lake: Store) -> Iterator[StoredObject]:

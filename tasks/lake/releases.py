@@ -22,8 +22,10 @@ from contextlib import contextmanager
 
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.manifest import Manifest
+from tasks.lake.manifest import Manifest, decode_manifest, encode_manifest
 from tasks.lake.store import DamagedError, Store
+
+_ABANDONED = "abandoned"
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +45,10 @@ class Releases:
         path = layout.release(version, layout.MANIFEST)
         try:
             document = self._lake.read_json(path)
-            return Manifest.model_validate(document) if document["state"] == "complete" else None
+            return None if document["state"] == _ABANDONED else decode_manifest(document)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             logger.warning("%s is damaged; passing that release over", self._lake.uri(path))
             return None
 
@@ -130,7 +132,8 @@ class Releases:
     def pinned(self) -> int | None:
         """Returns the version that search is held at, or None where it follows the newest."""
         try:
-            return int(self._lake.read_json(layout.PIN)["version"])
+            version = self._lake.read_json(layout.PIN)["version"]
+            return None if version is None else int(version)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
@@ -146,11 +149,27 @@ class Releases:
         """
         if self.get(version) is None:
             raise UserError(f"there is no release {version}; `releases` lists those there are")
+        before = self._lake.read(layout.PIN) if self._lake.exists(layout.PIN) else None
         self._lake.write_json(layout.PIN, {"version": version})
+        if self.get(version) is None:
+            if before is None:
+                self.unpin()
+            else:
+                self._lake.write(layout.PIN, before)
+            raise UserError(f"release {version} has been pruned just now; pin another")
 
     def unpin(self) -> None:
         """Lets search follow the newest release again."""
-        self._lake.delete(layout.PIN)
+        if self._lake.exists(layout.PIN):
+            # It stays, as it tells when that was.
+            self._lake.write_json(layout.PIN, {"version": None})
+
+    def pin_changed(self) -> float:
+        """Returns when search was last pinned or let go, in seconds since 1970; 0 if never."""
+        try:
+            return self._lake.stat(layout.PIN).modified
+        except FileNotFoundError:
+            return 0.0
 
     def claim(self, run: str) -> int:
         """Takes the next free number for a release in the making.
@@ -188,8 +207,8 @@ class Releases:
                 if (other := self.get(version)) and self.is_sound(other):
                     return False
         path = layout.release(manifest.version, layout.MANIFEST)
-        return self._lake.create(path, manifest.model_dump_json(indent=1).encode())
+        return self._lake.create(path, encode_manifest(manifest))
 
     def _abandon(self, version: int) -> None:
-        document = json.dumps({"state": "abandoned", "version": version}).encode()
+        document = json.dumps({"state": _ABANDONED, "version": version}).encode()
         self._lake.create(layout.release(version, layout.MANIFEST), document)

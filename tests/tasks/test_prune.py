@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,42 @@ def test_a_pinned_release_stays(indexed: Store, master: Path) -> None:
     prune(indexed, NOTHING_STAYS)
     assert [release.version for release in Releases(indexed).newest_first()] == [2, 1]
     assert search(indexed, "s", str(master / "coffee_0.jpg"), 1, SETTINGS)["release"] == 1
+
+
+def test_a_release_stays_for_a_day_after_it_was_unpinned(
+    indexed: Store, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Releases(indexed).pin(1)
+    publish_another(indexed, master, 10)
+    Releases(indexed).unpin()
+    pin = indexed.local_path(layout.PIN)
+    assert pin
+    later = time.time() + 10 * 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    os.utime(pin, (later, later - 80_000))
+    one_day = RetentionSettings(releases=1, superseded_days=1)
+    prune(indexed, one_day)
+    assert [release.version for release in Releases(indexed).newest_first()] == [2, 1]
+    os.utime(pin, (later, later - 90_000))
+    prune(indexed, one_day)
+    assert [release.version for release in Releases(indexed).newest_first()] == [2]
+
+
+def test_a_release_that_is_pinned_while_prune_is_at_work_stays(
+    indexed: Store, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for view in (10, 11):
+        publish_another(indexed, master, view)
+    delete = indexed.delete
+
+    def delete_while_somebody_pins(path: str) -> None:
+        if path == layout.release(1, layout.MANIFEST):
+            Releases(indexed).pin(2)
+        delete(path)
+
+    monkeypatch.setattr(indexed, "delete", delete_while_somebody_pins)
+    prune(indexed, NOTHING_STAYS)
+    assert [release.version for release in Releases(indexed).newest_first()] == [3, 2]
 
 
 def test_with_no_retention_the_release_and_its_model_are_all_that_stays(

@@ -230,7 +230,7 @@ def test_a_run_with_other_limits_does_not_mix_with_a_later_look(
     work_on_shards(indexed, "earlier")
     limits = {"max_bytes": SETTINGS.limits.max_bytes + 1}
     reindex(indexed, "later", settings_for_tests(limits=limits))
-    with pytest.raises(UserError, match="other limits .* start a new run"):
+    with pytest.raises(UserError, match=r"other limits .* start a new run"):
         publish(indexed, "earlier")
     assert latest(indexed).run == "later"
 

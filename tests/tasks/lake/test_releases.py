@@ -158,3 +158,43 @@ def test_a_damaged_pin_is_an_error_that_names_it(lake: Store) -> None:
     lake.write(layout.PIN, b"[]")
     with pytest.raises(UserError, match=r"pin\.json is damaged"):
         Releases(lake).current()
+
+
+def test_a_flipped_bit_anywhere_in_a_manifest_is_noticed(lake: Store) -> None:
+    releases = Releases(lake)
+    path = layout.release(publish(releases), layout.MANIFEST)
+    stored, sound = lake.read(path), releases.get(1)
+    for position in range(len(stored)):
+        damaged = bytearray(stored)
+        damaged[position] ^= 1 << position % 8
+        lake.write(path, bytes(damaged))
+        assert releases.get(1) in (None, sound)  # sound where only the white space is another
+    lake.write(path, stored.replace(b'"look": 1', b'"look": 9'))
+    assert releases.get(1) is None
+
+
+def test_unpinning_what_was_never_pinned_changes_nothing(lake: Store) -> None:
+    Releases(lake).unpin()
+    assert not lake.exists(layout.PIN)
+    assert Releases(lake).pin_changed() == 0
+
+
+@pytest.mark.parametrize("before", [None, 2])
+def test_a_release_that_is_pruned_while_it_is_pinned_leaves_the_pin_as_it_was(
+    before: int | None, lake: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases = Releases(lake)
+    publish(releases)
+    publish(releases)
+    if before:
+        releases.pin(before)
+    write = lake.write_json
+
+    def prune_first(path: str, document: object) -> object:
+        lake.delete(layout.release(1, layout.MANIFEST))
+        return write(path, document)
+
+    monkeypatch.setattr(lake, "write_json", prune_first)
+    with pytest.raises(UserError, match="release 1 has been pruned just now"):
+        releases.pin(1)
+    assert releases.pinned() == before
