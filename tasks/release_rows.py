@@ -71,9 +71,7 @@ class ReleaseRows:
         self._landings: dict[str, str] = {}
         since = list(self._releases.lineage(latest, plan.base))
         # Folders that other runs have looked at later than this one, and published meanwhile.
-        self._seen_later = tuple(
-            release.prefix for release in since if release.look > plan.look
-        )
+        self._seen_later = tuple(release.prefix for release in since if release.look > plan.look)
         # What has been rebuilt meanwhile is not undone by what it was before.
         self._rebuilt = any(release.full_rebuild for release in since)
         if latest and self._takes_of_latest and not plan.agrees_with(latest):
