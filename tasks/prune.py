@@ -78,9 +78,10 @@ class _Needs:
         self.models: set[str] = set()
         self.shards: set[str] = set()
         self.runs: set[str] = set()
+        self._bases: set[int] = set()  # of unfinished runs; 0 where there was no release
         self._known_runs: set[str] = set()
         self._look()
-        for release in _kept_releases(lake, retention, self.releases):
+        for release in _kept_releases(lake, retention, self._bases):
             self.releases.add(release.version)
             self.models.add(str(release.model["id"]))
 
@@ -114,7 +115,8 @@ class _Needs:
             if plan:
                 self.models.add(plan.model)
                 self.shards.update(shard.shard for shard in plan.shards)
-                self.releases.update({plan.base} if plan.base else ())
+                self._bases.add(plan.base or 0)
+                self.releases.add(plan.base or 0)
 
 
 def _run_keys(lake: Store) -> Iterator[str]:
@@ -128,7 +130,7 @@ def _kept_releases(
     releases = Releases(lake)
     pinned, pin_changed = releases.pinned(), releases.pin_changed()
     # An unfinished run must learn what was published since it looked, also if there was none then.
-    oldest_base = min((base or 0 for base in bases), default=None)
+    oldest_base = min(bases, default=None)
     sound = 0
     superseded = float("inf")  # when the next newer release took over
     for release in releases.newest_first():
