@@ -12,8 +12,17 @@ from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.open_store import open_store
-from tasks.lake.store import Artifact, Store
-from tasks.model import ModelCard, discard_model, open_vectorizer, read_model_card
+from tasks.lake.store import Artifact, DamagedError, Store
+from tasks.model import (
+    ModelCard,
+    clear_model_damage,
+    discard_model,
+    find_sound_model,
+    model_of_releases,
+    open_vectorizer,
+    read_model_card,
+    verify_model,
+)
 from tasks.run_plan import RunPlan, read_plan
 from tasks.settings import Settings
 from tasks.vectorizer.backbones import get_backbone
@@ -35,8 +44,8 @@ def build_model(lake: Store, run: str, settings: Settings) -> Summary:
         settings: cache and threads of this machine.
 
     Raises:
-        UserError: the weights cannot be had or are wrong, or the two forms of the network do not
-            agree.
+        UserError: the weights cannot be had, are wrong or are not those that releases were made
+            with, or the two forms of the network do not agree.
     """
     plan = read_plan(lake, run)
     card_path = layout.model(plan.model, layout.MODEL_CARD)
@@ -45,6 +54,7 @@ def build_model(lake: Store, run: str, settings: Settings) -> Summary:
         if not summary["already_complete"]:
             card = _build(lake, plan, settings)
             lake.write(card_path, card.model_dump_json(indent=1).encode())
+            clear_model_damage(lake, plan.model)  # somebody may have looked meanwhile
         card = read_model_card(lake, plan.model)
         summary |= {
             "model": card.id,
@@ -56,12 +66,18 @@ def build_model(lake: Store, run: str, settings: Settings) -> Summary:
 
 
 def _is_complete(lake: Store, model: str) -> bool:
-    """Tells whether the lake has a model; one that was damaged is removed."""
-    if not lake.exists(layout.model(model, layout.MODEL_CARD)):
-        return False
-    artifacts = read_model_card(lake, model).artifacts.values()
-    if all(lake.is_whole(artifact) for artifact in artifacts):
-        return True
+    """Tells whether the lake has a model, every byte of it; one that is damaged is removed."""
+    papers = (layout.model(model, name) for name in (layout.MODEL_CARD, layout.DAMAGE))
+    if not any(map(lake.exists, papers)):
+        return False  # a build that died may have left a form, which the next one can use
+    card = find_sound_model(lake, model)
+    if card:
+        try:
+            verify_model(lake, card)
+        except DamagedError:
+            pass
+        else:
+            return True
     logger.warning("model %s is damaged; building it again", model)
     discard_model(lake, model)
     return False
@@ -95,6 +111,7 @@ def _build(lake: Store, plan: RunPlan, settings: Settings) -> ModelCard:
     onnx_form = open_vectorizer(lake, card, "onnx", settings)
     cosine = parity(keras_form, onnx_form, probe_images(backbone))
     if math.isnan(cosine) or cosine < _LEAST_COSINE:
+        discard_model(lake, plan.model)  # one of them may be an old one that was damaged
         raise UserError(
             f"Keras and ONNX Runtime disagree on {plan.model} (cosine {cosine:.6f}, needed is "
             f"{_LEAST_COSINE}); do not use it, and report the versions in requirements/tasks.txt"
@@ -115,19 +132,30 @@ def _make_network(lake: Store, plan: RunPlan, settings: Settings) -> dict[str, s
     provenance = load_weights(
         network, backbone, pipeline.weights, pipeline.weights_sha256, cache=cache
     )
+    _require_same_weights(lake, plan.model, provenance.weights_sha256)
     _exchange_weights(lake, cache, backbone.name, download=False)
     _store_forms(lake, plan.model, feature_extractor(network, backbone))
     return asdict(provenance)
 
 
+def _require_same_weights(lake: Store, model: str, weights_sha256: str) -> None:
+    """Makes sure that a model that is built again stays comparable with its vectors."""
+    made_with = model_of_releases(lake, model)
+    if made_with and made_with.weights.get("weights_sha256") != weights_sha256:
+        raise UserError(
+            f"the weights are not those that releases with the model {model} were made with; put "
+            "those back, or set weights_sha256 or another URI, which makes another model"
+        )
+
+
 def _store_forms(lake: Store, model: str, extractor: Any) -> None:
     """Stores a Keras network as it is and for ONNX Runtime, each unless it is there."""
-    from tasks.vectorizer.export import export_onnx
+    from tasks.vectorizer.export import export_onnx, save_keras
 
     with tempfile.TemporaryDirectory() as folder:
         keras_file = Path(folder) / layout.TF_VECTORIZER_MODEL
         onnx_file = Path(folder) / layout.ONNX_VECTORIZER_MODEL
-        extractor.save(keras_file)
+        save_keras(extractor, keras_file)
         export_onnx(extractor, onnx_file)
         for file in (keras_file, onnx_file):
             lake.create(layout.model(model, file.name), file.read_bytes())

@@ -16,6 +16,7 @@ from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, NotAnObjectError, Store, StoredObject
 from tasks.landing import read_landing
+from tasks.model import find_sound_model
 from tasks.parallel import bounded_map
 from tasks.progress import track
 from tasks.run_plan import (
@@ -67,6 +68,7 @@ def plan(
             "shards": [shard.model_dump(exclude={"members"}) for shard in found.shards],
             "base": found.base,
             "model": found.model,
+            "model_to_build": found.model_to_build,
         }
     return summary
 
@@ -119,6 +121,7 @@ def _make_plan(
         listing=listing,
         changes=changes,
         shards=_cut(lake, listing, run, settings, run if full_rebuild else "") if listing else [],
+        model_to_build=find_sound_model(lake, model) is None,
     )
 
 

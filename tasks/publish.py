@@ -21,7 +21,7 @@ from tasks.lake.lines import read_lines, write_lines
 from tasks.lake.manifest import MAX_REJECTIONS, Counts, Manifest, Rejection
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, Store
-from tasks.model import read_model_card
+from tasks.model import read_model_card, verify_model
 from tasks.progress import track
 from tasks.release_rows import ReleaseRows, vector_batches
 from tasks.run_plan import RunPlan, read_plan
@@ -57,6 +57,7 @@ def publish(lake: Store, run: str) -> Summary:
             f"release {plan.base}, which run {run} builds on, is gone or damaged; start a new run"
         )
     with timed() as summary:
+        verify_model(lake, read_model_card(lake, plan.model))
         while True:
             latest = releases.latest()
             if standing := _standing(releases, latest, plan):
@@ -72,7 +73,7 @@ def publish(lake: Store, run: str) -> Summary:
 
 def _standing(releases: Releases, latest: Manifest | None, plan: RunPlan) -> Manifest | None:
     """Returns a release that already says all that the run found, if there is one."""
-    if latest and not plan.anything_to_do:
+    if latest and not plan.changes_release:
         return latest
     since = releases.lineage(latest, plan.base)
     return next((release for release in since if _stands_for(release, plan)), None)

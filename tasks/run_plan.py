@@ -52,6 +52,7 @@ class RunPlan(BaseModel):
             nothing to do.
         changes: what was found.
         shards: the work.
+        model_to_build: whether the lake lacked the model, or it had been found damaged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +70,7 @@ class RunPlan(BaseModel):
     listing: Artifact | None
     changes: Changes
     shards: list[Shard]
+    model_to_build: bool = False
 
     def members(self, shard: str) -> Artifact:
         """Returns the list of a shard's images.
@@ -83,6 +85,11 @@ class RunPlan(BaseModel):
 
     @property
     def anything_to_do(self) -> bool:
+        """Tells whether the run has a release or its model to make."""
+        return self.changes_release or self.model_to_build
+
+    @property
+    def changes_release(self) -> bool:
         """Tells whether the run has a release to make."""
         return bool(self.shards) or self.changes.anything
 

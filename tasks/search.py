@@ -26,7 +26,7 @@ from tasks.lake.cache import local_file
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import NotAnObjectError, Store
-from tasks.model import ModelCard, open_vectorizer
+from tasks.model import card_of_release, open_vectorizer
 from tasks.query import read_query
 from tasks.run_plan import open_catalogue
 from tasks.settings import Settings
@@ -148,7 +148,7 @@ class Searcher:
 
     def _vector(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         if self._vectorizer is None:
-            card = ModelCard.model_validate(self.release.model)
+            card = card_of_release(self._lake, self.release.model)
             self._vectorizer = open_vectorizer(self._lake, card, "onnx", self._settings)
         batch = preprocess_input(rgb[np.newaxis], self._preprocessing.mode)
         return np.asarray(self._vectorizer.transform(batch)[0])

@@ -18,7 +18,7 @@ from tasks.lake.lines import read_lines
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, DamagedError, Store
-from tasks.model import ModelCard
+from tasks.model import ModelCard, clear_model_damage, find_card, note_model_damage
 from tasks.progress import track
 from tasks.settings import Settings
 
@@ -42,7 +42,8 @@ def verify(
     """Checks a release: every object against its digest, and whether they fit together.
 
     Unless `read_only`, a release found damaged is marked: search and reindex pass it over from then
-    on, and the next reindex makes another. The mark goes when a later look finds it sound.
+    on, and the next reindex makes another. So is its model, which the next reindex builds again. A
+    mark goes when a later look finds nothing.
 
     Args:
         lake: the data lake.
@@ -63,21 +64,23 @@ def verify(
             f"there is no release {version or ''} in {lake}; `releases` lists those there are"
         )
     with timed() as summary:
-        artifacts = [*release.artifacts.values(), *_model(release).artifacts.values()]
-        problems = [*_damaged(lake, artifacts)]
-        if not problems:
-            problems += _mismatches(lake, release, settings)
-        damage = [f"{problem.path}: {problem.kind} {problem.detail}" for problem in problems]
-        problems += _extra(lake, release)
+        artifacts = list(release.artifacts.values())
+        forms, of_model = _check_model(lake, release)
+        of_release = [*_damaged(lake, artifacts)]
+        if not of_release:
+            of_release += _mismatches(lake, release, settings)
+        extra = [*_extra(lake, release)]
+        problems = [*of_release, *of_model, *extra]
         for problem in problems:
-            logger.warning("%s %s %s", problem.kind, lake.uri(problem.path), problem.detail)
+            logger.warning("%s: %s: %s", problem.kind, lake.uri(problem.path), problem.detail)
         if not read_only:
-            _mark(releases, release, damage)
+            _mark(lake, release, of_release, of_model)
         summary |= {
             "release": release.version,
-            "sound": not damage,
-            "objects": len(artifacts),
-            "bytes": sum(artifact.bytes for artifact in artifacts),
+            "sound": not (of_release or of_model),
+            "model_sound": not of_model,
+            "objects": len(artifacts) + len(forms),
+            "bytes": sum(artifact.bytes for artifact in (*artifacts, *forms)),
             "problems": [asdict(problem) for problem in problems],
         }
     return summary
@@ -87,22 +90,46 @@ def _model(release: Manifest) -> ModelCard:
     return ModelCard.model_validate(release.model)
 
 
-def _mark(releases: Releases, release: Manifest, damage: list[str]) -> None:
-    if damage:
-        releases.note_damage(release.version, damage)
+def _check_model(lake: Store, release: Manifest) -> tuple[list[Artifact], list[Problem]]:
+    """Returns the files of a release's model, as its card names them, and what is wrong with it."""
+    own = _model(release)
+    path = layout.model(own.id, layout.MODEL_CARD)
+    card, problems = find_card(lake, own.id), []
+    if card is None and not lake.exists(path):
+        problems = [Problem(path, "missing", "there is no such object")]
+    elif card is None or card.identity != own.identity:
+        problems = [Problem(path, "damaged", "it does not describe the model of the release")]
+    artifacts = list((own if card is None or problems else card).artifacts.values())
+    return artifacts, [*problems, *_damaged(lake, artifacts)]
+
+
+def _mark(
+    lake: Store, release: Manifest, of_release: list[Problem], of_model: list[Problem]
+) -> None:
+    releases, model = Releases(lake), _model(release).id
+    if of_release:
+        releases.note_damage(release.version, _lines(of_release))
     elif releases.damage(release.version) is not None:
         releases.clear_damage(release.version)
+    if of_model:
+        note_model_damage(lake, model, _lines(of_model))
+    elif lake.exists(layout.model(model, layout.DAMAGE)):
+        clear_model_damage(lake, model)
+
+
+def _lines(problems: list[Problem]) -> list[str]:
+    return [f"{problem.path}: {problem.kind}, {problem.detail}" for problem in problems]
 
 
 def _damaged(lake: Store, artifacts: list[Artifact]) -> Iterator[Problem]:
     for artifact in track(artifacts, len(artifacts), "reading objects"):
         if not lake.exists(artifact.path):
-            yield Problem(artifact.path, "missing")
+            yield Problem(artifact.path, "missing", "there is no such object")
             continue
         try:
             lake.verify(artifact)
-        except DamagedError as error:
-            yield Problem(artifact.path, "damaged", str(error))
+        except DamagedError:
+            yield Problem(artifact.path, "damaged", f"its digest is not {artifact.sha256}")
 
 
 def _extra(lake: Store, release: Manifest) -> Iterator[Problem]:
@@ -126,20 +153,24 @@ def _mismatches(lake: Store, release: Manifest, settings: Settings) -> Iterator[
     )
     count, dimensions = release.counts.images, _model(release).dimensions
     if npy_shape(lake, vectors.path) != (count, dimensions):
-        yield Problem(vectors.path, "damaged", f"does not have the shape ({count}, {dimensions})")
+        yield Problem(
+            vectors.path, "damaged", f"it does not have the shape ({count}, {dimensions})"
+        )
     elif not all(np.isfinite(rows).all() for rows in read_npy_batches(lake, vectors, _BATCH)):
-        yield Problem(vectors.path, "damaged", "has a vector that is not finite")
+        yield Problem(vectors.path, "damaged", "it has a vector that is not finite")
     stored = read_index(local_file(lake, index, settings.cache))
     if (stored.ntotal, stored.d) != (count, dimensions):
-        yield Problem(index.path, "damaged", f"does not hold {count} x {dimensions}")
+        yield Problem(index.path, "damaged", f"it does not hold {count} x {dimensions}")
     rows = (image for image in read_lines(lake, catalogue, Image) if image.row is not None)
     pairs = zip_longest(_names(lake, names), rows)
     if not all(
         image and name == image.name and image.row == row for row, (name, image) in enumerate(pairs)
     ):
-        yield Problem(names.path, "damaged", "does not name the images of the catalogue in order")
+        yield Problem(
+            names.path, "damaged", "it does not name the images of the catalogue in order"
+        )
     if not all(one < other for one, other in pairwise(_names(lake, names))):
-        yield Problem(names.path, "damaged", "is not in order")
+        yield Problem(names.path, "damaged", "it is not in order")
 
 
 def _names(lake: Store, names: Artifact) -> Iterator[str]:

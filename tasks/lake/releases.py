@@ -70,7 +70,6 @@ class Releases:
 
     def note_damage(self, version: int, problems: list[str]) -> None:
         """Marks a release as damaged: nobody uses or builds on it any longer."""
-        logger.warning("release %d is damaged: %s", version, "; ".join(problems))
         self._lake.write_json(layout.release(version, layout.DAMAGE), problems)
 
     def clear_damage(self, version: int) -> None:
@@ -83,6 +82,7 @@ class Releases:
         try:
             yield
         except DamagedError as error:
+            logger.warning("release %d is damaged: %s", release.version, error)
             self.note_damage(release.version, [str(error)])
             raise
 

@@ -1,11 +1,54 @@
-"""From a Keras model to the same network for ONNX Runtime."""
+"""A Keras model as files: as Keras keeps it, and for ONNX Runtime.
+
+The same versions of the libraries write the same bytes, as long as a process writes one model.
+"""
 
 import gc
+import json
 import logging
+import shutil
 import warnings
+import zipfile
 from pathlib import Path
+from typing import Any
 
 from tasks.vectorizer.quiet_keras import keras
+
+# What Keras would put in that says nothing of the network.
+_ANY_DATE = (1980, 1, 1, 0, 0, 0)
+_ANY_DATE_SAVED = "1980-01-01@00:00:00"
+
+
+def save_keras(model: keras.Model, path: Path) -> None:
+    """Writes a model as `Model.save()` does, without the time and without addresses of memory."""
+    saved = path.with_name(f"as_saved_{path.name}")
+    model.save(saved)
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
+        for item in sorted(source.infolist(), key=lambda item: item.filename):
+            entry = zipfile.ZipInfo(item.filename, _ANY_DATE)
+            entry.compress_type = item.compress_type
+            with source.open(item) as stream, target.open(entry, "w", force_zip64=True) as sink:
+                if item.filename.endswith(".json"):
+                    document = _without_accidents(json.load(stream), {})
+                    sink.write(json.dumps(document).encode())
+                else:
+                    shutil.copyfileobj(stream, sink)
+    saved.unlink()
+
+
+def _without_accidents(document: Any, numbers: dict[int, int]) -> Any:
+    """Returns a document of Keras with ids that are counted, not addresses, and a fixed date."""
+    if isinstance(document, list):
+        return [_without_accidents(item, numbers) for item in document]
+    if not isinstance(document, dict):
+        return document
+    cleaned = {key: _without_accidents(value, numbers) for key, value in document.items()}
+    if "shared_object_id" in cleaned:
+        found = cleaned["shared_object_id"]
+        cleaned["shared_object_id"] = numbers.setdefault(found, len(numbers))
+    if "date_saved" in cleaned:
+        cleaned["date_saved"] = _ANY_DATE_SAVED
+    return cleaned
 
 
 def export_onnx(model: keras.Model, path: Path) -> None:

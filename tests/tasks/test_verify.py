@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +10,7 @@ from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, Store
+from tasks.model import find_sound_model
 from tasks.search import search
 from tasks.verify import verify
 from tests.tasks.pipeline import reindex, settings_for_tests
@@ -41,6 +44,7 @@ def test_a_sound_release_has_no_problems(indexed: Store) -> None:
     assert (summary["release"], summary["sound"], summary["problems"]) == (1, True, [])
     assert summary["objects"] == 6
     assert summary["bytes"] > 100_000_000
+    assert summary["model_sound"]
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)
@@ -66,6 +70,43 @@ def test_a_damaged_model_is_named(indexed: Store) -> None:
     flip_a_bit(indexed, path)
     (problem,) = verify(indexed, SETTINGS)["problems"]
     assert (problem["path"], problem["kind"]) == (path, "damaged")
+
+
+def test_a_damaged_model_is_marked_and_its_release_is_not(indexed: Store) -> None:
+    (model,) = indexed.folders(layout.MODEL)
+    path = layout.model(model, layout.TF_VECTORIZER_MODEL)
+    whole = indexed.read(path)
+    flip_a_bit(indexed, path)
+    summary = verify(indexed, SETTINGS)
+    assert (summary["sound"], summary["model_sound"]) == (False, False)
+    assert Releases(indexed).latest()
+    assert find_sound_model(indexed, model) is None
+    indexed.write(path, whole)
+    assert verify(indexed, SETTINGS)["sound"]
+    assert find_sound_model(indexed, model)
+
+
+@pytest.mark.parametrize("spoil", [Store.delete, flip_a_bit])
+def test_a_model_card_that_is_lost_or_makes_no_sense_is_named(
+    indexed: Store, spoil: Callable[[Store, str], None]
+) -> None:
+    (model,) = indexed.folders(layout.MODEL)
+    path = layout.model(model, layout.MODEL_CARD)
+    indexed.write(path, b"{" + indexed.read(path)[1:-1])
+    spoil(indexed, path)
+    (problem,) = verify(indexed, SETTINGS)["problems"]
+    assert problem["path"] == path
+    assert find_sound_model(indexed, model) is None
+
+
+def test_what_is_wrong_is_logged_once_with_its_reason(
+    indexed: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = layout.release(1, layout.IMAGE_INDEX)
+    indexed.delete(path)
+    (problem,) = verify(indexed, SETTINGS)["problems"]
+    assert problem["detail"] == "there is no such object"
+    assert caplog.text.count(path) == 1
 
 
 def test_an_extra_object_is_named_and_does_no_harm(indexed: Store) -> None:
