@@ -149,9 +149,21 @@ def verify_command(
     summary = _do("verify", work, lake, run="")
     with one_line_errors():
         if not summary["sound"]:
-            raise UserError(
-                f"release {summary['release']} is damaged; run image_reindex to make another"
-            )
+            raise UserError(_advice(summary))
+
+
+def _advice(summary: Summary) -> str:
+    """Says what to do about a release that `verify` has found damaged."""
+    release, other = summary["release"], summary["search_may_use"]
+    damaged_model = not summary["model_sound"]
+    if damaged_model and not summary["release_sound"]:
+        return f"release {release} and its model are damaged; run image_reindex to make them again"
+    if damaged_model:
+        return f"the model of release {release} is damaged; run image_reindex to build it again"
+    if other and other > release:
+        return f"release {release} is damaged; the newer release {other} is sound, so use that one"
+    meanwhile = f"search goes on with release {other}; " if other else ""
+    return f"release {release} is damaged; {meanwhile}run image_reindex to make another"
 
 
 @app.command("search")
@@ -207,7 +219,10 @@ def search_command(  # pylint: disable=too-many-arguments,too-many-positional-ar
 @app.command("releases")
 def releases_command(
     lake: Lake = "",
-    pin: Annotated[int, typer.Option(help="Let search use this version until --unpin.")] = 0,
+    pin: Annotated[
+        int | None,
+        typer.Option(help="Let search use this version until --unpin. Nothing is deleted."),
+    ] = None,
     unpin: Annotated[
         bool, typer.Option("--unpin", help="Let search follow the newest release.")
     ] = False,

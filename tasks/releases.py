@@ -1,41 +1,77 @@
 """releases: which releases there are, and which of them search uses."""
 
 import json
+import logging
 import sys
+from typing import Any
 
 from tasks.errors import UserError
+from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
 from tasks.tables import open_console, show_releases
 
+logger = logging.getLogger(__name__)
 
-def list_releases(lake: Store, *, pin: int = 0, unpin: bool = False, as_json: bool = False) -> None:
+
+def list_releases(
+    lake: Store, *, pin: int | None = None, unpin: bool = False, as_json: bool = False
+) -> None:
     """Prints the releases, newest first, after changing which of them search uses if asked to.
 
     Args:
         lake: the data lake.
-        pin: the version to hold search at; 0 for no change.
+        pin: the version to hold search at; None for no change.
         unpin: let search follow the newest release again.
         as_json: print one JSON object, not a table.
 
     Raises:
-        UserError: there is no release `pin`, or both `pin` and `unpin` are given.
+        UserError: there is no sound release `pin`, or both `pin` and `unpin` are given.
     """
     releases = Releases(lake)
-    if pin and unpin:
+    if pin is not None and unpin:
         raise UserError("--pin and --unpin contradict each other; give one")
-    if pin:
+    if pin is not None:
         releases.pin(pin)
     if unpin:
         releases.unpin()
-    pinned = releases.pinned()
-    current = releases.current()
-    version = current.version if current else None
+    pinned, current = _choice(releases)
+    listed = [(release, releases.is_sound(release)) for release in releases.newest_first()]
     if as_json:
-        listed = [release.model_dump(mode="json") for release in releases.newest_first()]
-        json.dump({"current": version, "pinned": pinned, "releases": listed}, sys.stdout)
+        documents = [_document(releases, release, sound) for release, sound in listed]
+        json.dump({"current": current, "pinned": pinned, "releases": documents}, sys.stdout)
         print()
-    elif current is None:
+    elif not listed:
         print(f"There is no release in {lake} yet; run image_reindex first.")
     else:
-        show_releases(open_console(), releases.newest_first(), version, pinned is not None)
+        marked = ((release, _mark(release, sound, current, pinned)) for release, sound in listed)
+        show_releases(open_console(), marked)
+
+
+def _choice(releases: Releases) -> tuple[int | None, int | None]:
+    """Returns the version that is pinned and the one that search uses, None where there is none."""
+    try:
+        pinned = releases.pinned()
+    except UserError as error:
+        logger.warning("%s", error)
+        return None, None
+    try:
+        current = releases.current()
+    except UserError as error:
+        logger.warning("%s", error)
+        return pinned, None
+    return pinned, current.version if current else None
+
+
+def _document(releases: Releases, release: Manifest, sound: bool) -> dict[str, Any]:
+    document = release.model_dump(mode="json")
+    if sound:
+        return document
+    found = releases.damage(release.version) or ["an object is missing or has another size"]
+    return {**document, "state": "damaged", "damage": found}
+
+
+def _mark(release: Manifest, sound: bool, current: int | None, pinned: int | None) -> str:
+    used = "pinned" if release.version == pinned else ""
+    used = used or ("current" if release.version == current else "")
+    return ", ".join(filter(None, ("" if sound else "damaged", used)))

@@ -37,19 +37,16 @@ def show_results(console: Console, query: str, release: int, results: list[dict[
     console.print(table)
 
 
-def show_releases(
-    console: Console, releases: Iterable[Manifest], current: int | None, pinned: bool
-) -> None:
-    """Prints the releases, and which of them search uses."""
+def show_releases(console: Console, releases: Iterable[tuple[Manifest, str]]) -> None:
+    """Prints the releases, each with what is to be said of it: pinned, current, damaged."""
     table = Table()
     for column in ("version", "made", *_COUNTS):
         table.add_column(column, justify="left" if column == "made" else "right")
     table.add_column("model")
     table.add_column("size", justify="right")
     table.add_column("")
-    for release in releases:
+    for release, mark in releases:
         counts = release.counts
-        mark = ("pinned" if pinned else "current") if release.version == current else ""
         table.add_row(
             str(release.version),
             release.created,

@@ -78,12 +78,20 @@ def verify(
         summary |= {
             "release": release.version,
             "sound": not (of_release or of_model),
+            "release_sound": not of_release,
             "model_sound": not of_model,
+            "search_may_use": _other(releases, release),
             "objects": len(artifacts) + len(forms),
             "bytes": sum(artifact.bytes for artifact in (*artifacts, *forms)),
             "problems": [asdict(problem) for problem in problems],
         }
     return summary
+
+
+def _other(releases: Releases, release: Manifest) -> int | None:
+    """Returns the newest release that counts as sound, other than the one looked at."""
+    others = (other for other in releases.newest_first() if other.version != release.version)
+    return next((other.version for other in others if releases.is_sound(other)), None)
 
 
 def _model(release: Manifest) -> ModelCard:

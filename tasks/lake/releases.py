@@ -145,10 +145,16 @@ class Releases:
         """Holds search at a version until `unpin`.
 
         Raises:
-            UserError: there is no such release.
+            UserError: there is no such release, or it is damaged.
         """
-        if self.get(version) is None:
+        release = self.get(version)
+        if release is None:
             raise UserError(f"there is no release {version}; `releases` lists those there are")
+        if not self.is_sound(release):
+            raise UserError(
+                f"release {version} is damaged and cannot be searched; pin one that `releases` "
+                "does not mark so"
+            )
         before = self._lake.read(layout.PIN) if self._lake.exists(layout.PIN) else None
         self._lake.write_json(layout.PIN, {"version": version})
         if self.get(version) is None:
