@@ -24,6 +24,10 @@ AIRFLOW_ENV = set -a; . ./config/airflow.env; set +a; \
 RUN_DAG = $(AIRFLOW_ENV); export AIRFLOW_HOME="$(CURDIR)/var/airflow-terminal" IMAGE_SEARCH_AIRFLOW__RETRIES=0; \
 	mkdir -p var/log; airflow db migrate >var/log/database.log 2>&1 || { cat var/log/database.log; exit 1; }; \
 	python scripts/run_dag.py
+# A command with the access to the lake that Airflow's tasks get: an Airflow connection, if one is set.
+WITH_ACCESS = ($(AIRFLOW_ENV); export AIRFLOW_HOME="$(CURDIR)/var/airflow-terminal" PYTHONPATH="$(CURDIR)/plugins:$(CURDIR)"; \
+	exec python -m image_search_airflow.with_access
+TASK = $(WITH_ACCESS) $(CURDIR)/$(TASKS)/python -m tasks
 
 .PHONY: help
 help:  ## Show this list
@@ -65,13 +69,13 @@ lock: | $(UV)  ## Pin the newest allowed versions into requirements/
 
 .PHONY: demo
 demo: install  ## Index a sample of real photographs with Airflow, search it, draw the answer
-	@$(TASKS)/python -m demo.catalogue --lake "$(LAKE)"
+	@$(WITH_ACCESS) $(CURDIR)/$(TASKS)/python -m demo.catalogue --lake "$(LAKE)")
 	@echo "Airflow runs image_reindex; all that it says is in var/log/reindex.log"
-	@run=$$($(RUN_DAG) image_reindex --log var/log/reindex.log); $(TASKS)/python -m tasks report --run "$$run"
+	@run=$$($(RUN_DAG) image_reindex --log var/log/reindex.log); $(TASK) report --run "$$run")
 	@echo "Airflow runs image_search; all that it says is in var/log/search.log"
 	@run=$$($(RUN_DAG) image_search --quiet --log var/log/search.log \
 		--conf '{"query_image": "$(LAKE)/queries/motorcycle.jpg", "top_n": $(N)}'); \
-		$(TASKS)/python -m tasks report --run "$$run" --picture var/demo/result.png
+		$(TASK) report --run "$$run" --picture var/demo/result.png)
 	@echo "The answer as a picture: var/demo/result.png"
 
 .PHONY: up
@@ -80,22 +84,26 @@ up: install  ## Start Airflow with its web page; PORT=8080
 
 .PHONY: reindex
 reindex: install  ## Bring the index up to date with the catalogue, here and now
-	@run=$$($(RUN_DAG) image_reindex --log var/log/reindex.log); $(TASKS)/python -m tasks report --run "$$run"
+	@run=$$($(RUN_DAG) image_reindex --log var/log/reindex.log); $(TASK) report --run "$$run")
 
 .PHONY: search
 search: install  ## Search: QUERY=path, URI or name of an image of the catalogue; N=5
-	@$(TASKS)/python -m tasks search --query "$$QUERY" --top-n "$$N" --allow / --picture var/search/result.png >/dev/null
+	@$(TASK) search --query "$$QUERY" --top-n "$$N" --allow / --picture var/search/result.png) >/dev/null
 	@echo "The answer as a picture: var/search/result.png"
 search: export QUERY := $(value QUERY)
 search: export N := $(value N)
 
 .PHONY: interactive
 interactive: install  ## Search again and again: loads once, then asks
-	@$(TASKS)/python -m tasks search --interactive --top-n $(N) --picture var/search/result.png
+	@$(TASK) search --interactive --top-n $(N) --picture var/search/result.png)
 
 .PHONY: releases
 releases: install  ## List the releases of the index
-	@$(TASKS)/python -m tasks releases
+	@$(TASK) releases)
+
+.PHONY: verify
+verify: install  ## Read the release that is the newest, and its model, end to end; for cron, too
+	@$(TASK) verify)
 
 # --------------------------------------------------------------------------------------------- develop
 

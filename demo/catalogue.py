@@ -14,6 +14,8 @@ import numpy as np
 import skimage
 from PIL import Image
 
+from tasks.contract import one_line_errors
+from tasks.errors import UserError
 from tasks.lake.layout import MASTER
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
@@ -125,10 +127,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--lake", required=True, help="URI; a local folder is made if need be")
     uri = parser.parse_args().lake
-    if uri.startswith("file://"):
-        Path(uri.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
-    lake = open_store(uri)
-    print(f"Sample catalogue: {make_catalogue(lake)} files in {lake.uri(MASTER)}")
+    with one_line_errors():
+        try:
+            if uri.startswith("file://"):
+                Path(uri.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
+            lake = open_store(uri)
+            count = make_catalogue(lake)
+        except PermissionError as error:
+            raise UserError(
+                f"the sample cannot be written to {uri} ({error}); name a lake that the credentials "
+                "may write to, those of the environment or of the Airflow connection"
+            ) from error
+        print(f"Sample catalogue: {count} files in {lake.uri(MASTER)}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 _STARTING = re.compile(r"\[DAG TEST\] starting task_id=(\S+)")
 _COMMAND = re.compile(r" -m tasks \S+ .*--run (\S+)")
@@ -22,7 +23,7 @@ _TIME_AND_LEVEL = re.compile(r"^[\d-]+ [\d:,]+ [A-Z]+ ")
 _OPERATORS = "airflow.task.operators.image_search_airflow"
 
 
-def events(dag: str, conf: str, log: Path) -> Iterator[dict[str, str]]:
+def events(dag: str, conf: str, log: Path) -> Iterator[dict[str, Any]]:
     """Runs a DAG and yields what Airflow logs, each event with its "logger" and its text, "event".
 
     Raises:
@@ -49,10 +50,20 @@ def events(dag: str, conf: str, log: Path) -> Iterator[dict[str, str]]:
         raise subprocess.CalledProcessError(child.returncode, command)
 
 
-def said_by_task(event: dict[str, str]) -> str:
+def said_by_task(event: dict[str, Any]) -> str:
     """Returns what a task wrote to its log, without the time in front; empty if a task did not."""
     of_task = event.get("logger", "").startswith(_OPERATORS)
     return _TIME_AND_LEVEL.sub("", event["event"]) if of_task else ""
+
+
+def reason_of_failure(event: dict[str, Any]) -> str:
+    """Returns why a task failed, as its operator says; empty if the event is nothing of the kind.
+
+    A task that could not even be started has said nothing itself.
+    """
+    raised = event.get("exception") or [{}]
+    by_operator = str(raised[0].get("exc_type")).startswith("Airflow")
+    return " ".join(str(raised[0].get("exc_value")).split()) if by_operator else ""
 
 
 def main() -> int:
@@ -63,9 +74,10 @@ def main() -> int:
     parser.add_argument("--log", type=Path, required=True, help="file for all that Airflow says")
     parser.add_argument("--quiet", action="store_true", help="show what tasks say only on failure")
     arguments = parser.parse_args()
-    run, last_said = "", ""
+    run, last_said, reason = "", "", ""
     try:
         for event in events(arguments.dag, arguments.conf, arguments.log):
+            reason = reason_of_failure(event) or reason
             if command := _COMMAND.search(event["event"]):
                 run = command.group(1)
             elif starting := _STARTING.match(event["event"]):
@@ -75,7 +87,7 @@ def main() -> int:
                 if not arguments.quiet:
                     print(f"      {said}", file=sys.stderr, flush=True)
     except subprocess.CalledProcessError:
-        reason = last_said or f"{arguments.dag} failed"
+        reason = f"error: {reason}" if reason else last_said or f"{arguments.dag} failed"
         print(f"{reason} (all that Airflow says: {arguments.log})", file=sys.stderr)
         return 1
     print(run)

@@ -8,8 +8,9 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +20,9 @@ from pydantic_settings import (
 )
 
 from tasks.errors import UserError
+
+# Query parameters that let whoever has the URI in: of signed URIs, and tokens.
+_KEYS_TO_A_DOOR = ("signature", "sig", "token", "credential", "secret", "password", "key")
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "config" / "settings.toml"
 
@@ -39,6 +43,17 @@ class PipelineSettings(BaseModel):
     index_factory: str = Field("RaBitQfs", description="FAISS factory string of the index.")
     shard_size: int = Field(500, ge=1, le=10_000, description="Images a shard, at most.")
     max_shards: int = Field(1_000, ge=1, description="Larger catalogues get larger shards.")
+
+    @field_validator("weights")
+    @classmethod
+    def _holds_no_secret(cls, weights: str) -> str:
+        """Refuses what would end up in plans, manifests and logs; the message must not echo it."""
+        if any(map(_gives_access, weights.split("::"))):
+            raise ValueError(
+                "the URI holds a password, a token or a signature, which plans and logs would "
+                "show; name a file in a bucket or a folder, or one that needs none"
+            )
+        return weights
 
 
 class LimitSettings(BaseModel):
@@ -111,6 +126,15 @@ class Settings(BaseSettings):
         """Arguments win over the environment, the environment over the file."""
         file = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
         return init_settings, env_settings, file
+
+
+def _gives_access(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return True  # nobody knows what is in there
+    names = (name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    return "@" in parts.netloc or any(name.endswith(_KEYS_TO_A_DOOR) for name in names)
 
 
 def config_file() -> Path:

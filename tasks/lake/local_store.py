@@ -1,5 +1,6 @@
 """A folder on a file system as a `Store`."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,11 @@ from tasks.lake.store import (
     StoredObject,
     is_temporary,
     temporary_name,
+)
+
+# How file systems say that they have no hard links. Anything else, a full disk, say, may pass.
+_NO_LINKS = frozenset(
+    (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 )
 
 
@@ -95,6 +101,8 @@ class LocalStore(Store):
             except FileExistsError:
                 return False
             except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
                 raise NotImplementedError(f"no hard links here: {error}") from error
         return True
 

@@ -16,16 +16,19 @@ from aiobotocore.response import AioReadTimeoutError
 from aiohttp import ClientPayloadError
 from botocore.exceptions import (
     ClientError,
+    EndpointConnectionError,
     FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
     ResponseStreamingError,
+    SSLError,
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
 from fsspec.asyn import sync_wrapper
 from s3fs import S3FileSystem
 
+from tasks.errors import UserError
 from tasks.lake.store import TransferError
 
 _LONGEST_PAUSE = 20.0
@@ -65,6 +68,7 @@ class S3Files(S3FileSystem):  # type: ignore[misc]  # pylint: disable=abstract-m
     Raises:
         TransferError: instead of botocore's errors, from any operation: the store cannot be
             reached, or all attempts failed.
+        UserError: nobody vouches for the store's certificate.
     """
 
     # s3fs would try what botocore has tried, without jitter, and while reading twice over.
@@ -72,6 +76,9 @@ class S3Files(S3FileSystem):  # type: ignore[misc]  # pylint: disable=abstract-m
 
     async def _call_s3(self, method: str, *arguments: Any, **options: Any) -> Any:
         client = await self.set_session()
+        client.meta.events.register_first(
+            "needs-retry.s3", _refuse_certificate, unique_id="refuse_certificate"
+        )
         attempts = client.meta.config.retries.get("total_max_attempts", 1)
         seen: set[bytes] = set()
         for attempt in range(1, attempts + 1):
@@ -127,6 +134,15 @@ class _Body:
         self._stream.close()
 
 
+def _refuse_certificate(caught_exception: Exception | None = None, **_: Any) -> None:
+    """Ends what botocore would try again although it cannot pass."""
+    if isinstance(caught_exception, SSLError) and "certificate" in str(caught_exception).lower():
+        raise UserError(
+            f"the store's certificate is not trusted ({caught_exception}); set AWS_CA_BUNDLE, or "
+            "`verify` of the Airflow connection, to a file with the certificate of its authority"
+        )
+
+
 def status_of(error: BaseException) -> int:
     """Returns the HTTP status that an error of s3fs stands for, 0 if it stands for none."""
     return int(_refusal(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -152,7 +168,8 @@ def _may_pass(error: OSError) -> bool:
 def _transfer_error(options: dict[str, Any], error: Exception) -> TransferError:
     place = "/".join(("s3:/", options.get("Bucket", ""), options.get("Key", "")))
     reason = error.__cause__ if isinstance(error.__cause__, ClientError) else error
-    return TransferError(f"{place}: the store does not answer as it should: {reason}")
+    advice = "; check AWS_ENDPOINT_URL" if isinstance(error, EndpointConnectionError) else ""
+    return TransferError(f"{place}: the store does not answer as it should: {reason}{advice}")
 
 
 async def _whole(answer: dict[str, Any], seen: set[bytes]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 import fsspec
@@ -134,11 +135,20 @@ def open_s3_files(root: str) -> tuple[S3Files, str]:
 
     The configuration of fsspec and the usual variables (`AWS_RETRY_MODE`, `AWS_MAX_ATTEMPTS`) win
     over how patient this is.
+
+    Raises:
+        UserError: the URI names no bucket, or `AWS_CA_BUNDLE` a file that is not there.
     """
+    path = fsspec.core.strip_protocol(root)
+    if not path.strip("/"):
+        raise UserError(f"{root} names no bucket; give s3://bucket or s3://bucket/prefix")
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    if bundle and not Path(bundle).is_file():
+        raise UserError(f"AWS_CA_BUNDLE names {bundle}, which is no file; correct the path")
     # A cached listing could hide what another task has just written. With more than one request at
     # a time, s3fs asks for the size before it reads.
     options = {"use_listings_cache": False, "max_concurrency": 1}
-    return S3Files(config_kwargs=_patience(), **options), fsspec.core.strip_protocol(root)
+    return S3Files(config_kwargs=_patience(), **options), path
 
 
 def _patience() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from demo.catalogue import BROKEN, QUERY, make_catalogue, photo_of
+from demo.catalogue import BROKEN, QUERY, main, make_catalogue, photo_of
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 
@@ -71,3 +71,15 @@ def test_making_it_elsewhere_gives_the_same_files(lake: Store, tmp_path: Path) -
 
 def test_the_folder_names_the_photo() -> None:
     assert photo_of("moon/view_00.jpg") == "moon"
+
+
+def test_a_mistake_in_the_lake_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["catalogue", "--lake", "s3://"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: s3:// names no bucket")
+    assert error.count("\n") == 1

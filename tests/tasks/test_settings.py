@@ -66,3 +66,27 @@ def test_a_list_that_is_no_json_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("IMAGE_SEARCH_QUERY_PREFIXES", "/data")
     with pytest.raises(UserError, match=r"query_prefixes.*given as JSON"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://bot:hunter2@weights.lab/resnet.weights.h5",
+        "https://weights.lab/resnet.weights.h5?X-Amz-Signature=hunter2",
+        "https://weights.lab/resnet.weights.h5?sv=1&sig=hunter2",
+        "simplecache::https://hunter2@weights.lab/resnet.weights.h5",
+    ],
+)
+def test_weights_behind_a_secret_are_refused_without_telling_it(
+    monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("IMAGE_SEARCH_PIPELINE__WEIGHTS", uri)
+    with pytest.raises(UserError, match="holds a password, a token or a signature") as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "s3://bucket/a b.h5", "https://lab/w.h5?v=2"])
+def test_other_weights_are_taken(monkeypatch: pytest.MonkeyPatch, weights: str) -> None:
+    monkeypatch.setenv("IMAGE_SEARCH_PIPELINE__WEIGHTS", weights)
+    assert load_settings().pipeline.weights == weights
