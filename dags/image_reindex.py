@@ -78,6 +78,8 @@ def summary(planned: Printed, published: Printed | None) -> str:
     """Says in plain words what the run did."""
     if published is None:
         return f"Nothing changed: all {planned['unchanged']} images are up to date."
+    if planned.get("model_to_build") and published.get("already_complete"):
+        return f"The model was built again; release {published['version']} stands."
     changes = ", ".join(
         f"{published[kind]} {kind}"
         for kind in ("added", "changed", "renamed", "removed", "rejected")

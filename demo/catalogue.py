@@ -135,8 +135,8 @@ def main() -> None:
             count = make_catalogue(lake)
         except PermissionError as error:
             raise UserError(
-                f"the sample cannot be written to {uri} ({error}); name a lake that the credentials "
-                "may write to, those of the environment or of the Airflow connection"
+                f"the sample cannot be written to {uri} ({error}); name a lake that the "
+                "credentials may write to, those of the environment or of the Airflow connection"
             ) from error
         print(f"Sample catalogue: {count} files in {lake.uri(MASTER)}")
 

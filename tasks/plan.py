@@ -67,6 +67,7 @@ def plan(
             **found.changes.model_dump(),
             "shards": [shard.model_dump(exclude={"members"}) for shard in found.shards],
             "base": found.base,
+            "damaged": _damaged_since(lake, found.base),
             "model": found.model,
             "model_to_build": found.model_to_build,
         }
@@ -123,6 +124,13 @@ def _make_plan(
         shards=_cut(lake, listing, run, settings, run if full_rebuild else "") if listing else [],
         model_to_build=find_sound_model(lake, model) is None,
     )
+
+
+def _damaged_since(lake: Store, base: int | None) -> list[int]:
+    """Returns the releases after a base that are damaged: the changes are not against those."""
+    releases = Releases(lake)
+    newer = itertools.takewhile(lambda each: each.version > (base or 0), releases.newest_first())
+    return sorted(each.version for each in newer if not releases.is_sound(each))
 
 
 def _as_folder(prefix: str) -> str:

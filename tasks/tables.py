@@ -82,8 +82,16 @@ def _show_changes(console: Console, run: str, plan: dict[str, Any]) -> None:
     changes = ", ".join(f"{plan[kind]} {kind}" for kind in kinds)
     console.print(f"Run {run}", soft_wrap=True)
     console.print(f"Catalogue: {plan['catalogue']} files, {changes}")
+    if damaged := plan.get("damaged"):
+        numbers = ", ".join(map(str, damaged))
+        origin = f"from release {plan['base']}" if plan["base"] else "from all images"
+        console.print(
+            f"Damaged: release {numbers}. Made anew {origin}: the changes are since then."
+        )
     if not plan["anything_to_do"]:
         console.print("Nothing changed: the latest release stands.")
+    elif plan.get("model_to_build") and plan["base"]:
+        console.print(f"The model {plan['model']} was missing or damaged: built again.")
 
 
 def _show_release(console: Console, release: dict[str, Any]) -> None:
