@@ -5,7 +5,9 @@ import sys
 
 from tests.plugins import airflow_environment
 
-PRINT_KEY = "import os; print(os.environ.get('AWS_ACCESS_KEY_ID'), os.environ.get('AWS_SESSION_TOKEN'))"
+PRINT_KEY = (
+    "import os; print(os.environ.get('AWS_ACCESS_KEY_ID'), os.environ.get('AWS_SESSION_TOKEN'))"
+)
 
 
 def run(**variables: str) -> subprocess.CompletedProcess[str]:
