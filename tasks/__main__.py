@@ -252,6 +252,17 @@ def report_command(
         report(open_store(lake or load_settings().lake), run, picture)
 
 
+@app.command("page")
+def page_command(lake: Lake = "") -> None:
+    """Answer what Airflow's Image Search page asks: JSON lines on stdin and stdout, until EOF."""
+    set_up_logging()
+    with one_line_errors():
+        from tasks.page.worker import serve
+
+        settings = load_settings()
+        serve(lake or settings.lake, settings)
+
+
 def _do(
     task: str,
     work: Callable[[Store, Settings], Summary],

@@ -182,6 +182,11 @@ def _superfluous(lake: Store, retention: RetentionSettings) -> Iterator[StoredOb
     for run in filter(layout.is_run_key, runs):
         old = _if_older(lake.objects(layout.run(run)), retention.runs_days)
         yield from needs.unneeded(run, needs.runs, old)
+    for thumbnail in lake.objects(layout.THUMBNAILS):
+        yield from _if_older([thumbnail], retention.thumbnails_days)
+    for version in lake.folders(layout.NEAR_DUPLICATES):
+        if version.isdecimal() and int(version) not in needs.releases:
+            yield from lake.objects(f"{layout.NEAR_DUPLICATES}/{version}")
 
 
 def _of_model(

@@ -87,22 +87,32 @@ class Answer:
     draw: Callable[[], bytes]
 
 
+def current_release(lake: Store) -> Manifest:
+    """Returns the release that search uses.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    releases = Releases(lake)
+    release = releases.current()
+    if release is None and next(releases.newest_first(), None):
+        raise UserError(f"every release in {lake} is damaged; run image_reindex for another")
+    if release is None:
+        raise UserError(f"there is no release in {lake} yet; run image_reindex first")
+    return release
+
+
 class Searcher:
     """A release opened for searching. The model is loaded when the first picture needs it."""
 
-    def __init__(self, lake: Store, settings: Settings) -> None:
-        """Opens the release that search uses: the pinned one, else the newest.
+    def __init__(self, lake: Store, settings: Settings, release: Manifest | None = None) -> None:
+        """Opens a release; by default the one that search uses: the pinned one, else the newest.
 
         Raises:
             UserError: there is no release, or it is damaged.
         """
-        releases = Releases(lake)
-        release = releases.current()
-        if release is None and next(releases.newest_first(), None):
-            raise UserError(f"every release in {lake} is damaged; run image_reindex for another")
-        if release is None:
-            raise UserError(f"there is no release in {lake} yet; run image_reindex first")
-        self.release: Manifest = release
+        self.release: Manifest = release or current_release(lake)
+        release = self.release
         self._lake, self._settings = lake, settings
         self._catalogue = open_catalogue(lake, release.catalogue)
         self._preprocessing = Preprocessing.model_validate(release.preprocessing)

@@ -83,11 +83,25 @@ class RetentionSettings(BaseModel):
         7, ge=0, description="Days a published shard's images and vectors stay."
     )
     runs_days: float = Field(30, ge=0, description="Days the papers of a finished run stay.")
+    thumbnails_days: float = Field(
+        30, ge=0, description="Days a thumbnail stays; the next one who looks makes it again."
+    )
     abandoned_days: float = Field(
         3,
         ge=0,
         description="Days after which an unfinished run is given up and its shards with it.",
     )
+
+
+class PageSettings(BaseModel):
+    """What the worker behind the Image Search page may cost. The rest is for the web server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: tuple[str, ...] = Field((), description="How the web server starts the worker.")
+    idle_minutes: float = Field(10, gt=0, description="After which the web server ends it.")
+    upload_max_bytes: int = Field(16 * 2**20, ge=1, description="Largest upload, in bytes.")
+    upload_max_pixels: int = Field(50_000_000, ge=1, description="Largest picture uploaded.")
 
 
 class Settings(BaseSettings):
@@ -111,6 +125,7 @@ class Settings(BaseSettings):
     pipeline: PipelineSettings = PipelineSettings()
     limits: LimitSettings = LimitSettings()
     retention: RetentionSettings = RetentionSettings()
+    page: PageSettings = PageSettings()
     airflow: dict[str, Any] = Field(default_factory=dict, exclude=True)
     config: str = Field("", exclude=True, description="IMAGE_SEARCH_CONFIG: another settings file.")
 

@@ -8,13 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.errors import UserError
-from tasks.lake import layout
 from tasks.lake.manifest import Manifest
 from tasks.lake.store import Store
+from tasks.stages import STAGES, run_results, stage_figures
 
 _WIDTH_WITHOUT_TERMINAL = 160
 _COUNTS = ("images", "added", "changed", "renamed", "removed", "rejected")
-_STAGES = ("plan", "etl", "feature_engineering", "build_model", "vectorize", "publish", "prune")
 
 
 def open_console(*, stderr: bool = False) -> Console:
@@ -60,7 +59,7 @@ def show_releases(console: Console, releases: Iterable[tuple[Manifest, str]]) ->
 
 def show_reindex(console: Console, lake: Store, run: str) -> None:
     """Prints what a reindex run found, made and rejected, and how long each stage took."""
-    results = _results(lake, run)
+    results = run_results(lake, run)
     if "plan" not in results:
         raise UserError(
             f"there is no run {run} in {lake}; the folders under runs/ are those there are"
@@ -71,7 +70,7 @@ def show_reindex(console: Console, lake: Store, run: str) -> None:
     table = Table()
     for column in ("stage", "tasks", "images", "seconds", "images/s"):
         table.add_column(column, justify="left" if column == "stage" else "right")
-    for stage in _STAGES:
+    for stage in STAGES:
         if stage in results:
             table.add_row(stage, *_stage_figures(results[stage]))
     console.print(table)
@@ -104,21 +103,15 @@ def _show_release(console: Console, release: dict[str, Any]) -> None:
         console.print(_plain(text), soft_wrap=True)
 
 
-def _results(lake: Store, run: str) -> dict[str, list[dict[str, Any]]]:
-    """Returns the summaries that the tasks of a run have left, by task."""
-    folder = layout.run(run, "results")
-    found: dict[str, list[dict[str, Any]]] = {}
-    for item in lake.objects(folder):
-        task = item.path.removeprefix(f"{folder}/").split("/")[0].removesuffix(".json")
-        found.setdefault(task, []).append(lake.read_json(item.path))
-    return found
-
-
 def _stage_figures(summaries: list[dict[str, Any]]) -> tuple[str, str, str, str]:
-    seconds = sum(summary["seconds"] for summary in summaries)
-    images = sum(summary.get("images", 0) for summary in summaries)
-    speed = f"{images / seconds:.1f}" if images and seconds else ""
-    return str(len(summaries)), str(images or ""), f"{seconds:.1f}", speed
+    figures = stage_figures(summaries)
+    speed = figures["images_per_second"]
+    return (
+        str(figures["tasks"]),
+        str(figures["images"] or ""),
+        f"{figures['seconds']:.1f}",
+        f"{speed:.1f}" if speed else "",
+    )
 
 
 def _plain(text: str) -> Text:

@@ -49,6 +49,18 @@ class AirflowSettings(BaseModel):
         }
 
 
+class PageSettings(BaseModel):
+    """The Image Search page: how its worker is started, and what may be sent to it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    command: tuple[str, ...] = Field(
+        (), description="How to start the worker; empty: `python -m tasks page` of [airflow]."
+    )
+    idle_minutes: float = Field(10, gt=0, description="After which the worker is ended.")
+    upload_max_bytes: int = Field(16 * 2**20, ge=1, description="Largest upload, in bytes.")
+
+
 class Settings(BaseSettings):
     """The part of the settings that Airflow reads; the rest is for the tasks and passed over."""
 
@@ -58,6 +70,7 @@ class Settings(BaseSettings):
 
     lake: str = Field("", description="Root of the lake: file:///path or s3://bucket/prefix.")
     airflow: AirflowSettings = AirflowSettings()
+    page: PageSettings = PageSettings()
 
     @classmethod
     def settings_customise_sources(

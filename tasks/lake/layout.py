@@ -24,6 +24,8 @@ FEATURE_STORE = "feature_store"
 MODEL = "model"
 RELEASES = "releases"
 WEIGHTS = "weights"
+THUMBNAILS = "thumbnails"
+NEAR_DUPLICATES = "near_duplicates"
 PIN = f"{RELEASES}/pin.json"
 LOOKS = f"{RELEASES}/looks"
 CLAIM = "claim.json"
@@ -31,7 +33,16 @@ DAMAGE = "damaged.json"
 SEAL = ".seal.json"
 
 # What the pipeline writes; the original images are not among it.
-ZONES = (RUNS, LANDING, FEATURE_STORE, MODEL, RELEASES, WEIGHTS)
+ZONES = (
+    RUNS,
+    LANDING,
+    FEATURE_STORE,
+    MODEL,
+    RELEASES,
+    WEIGHTS,
+    THUMBNAILS,
+    NEAR_DUPLICATES,
+)
 # What lies beside the artifacts of a release.
 RELEASE_PAPERS = (MANIFEST, CLAIM, DAMAGE)
 
@@ -82,6 +93,21 @@ def shard_members(run_id: str, shard: str) -> str:
 def task_result(run_id: str, task: str, shard: str | None = None) -> str:
     """Returns the path where a task of a run leaves its summary."""
     return run(run_id, "results", *([task, shard] if shard else [task])) + ".json"
+
+
+def query_picture(run_id: str, name: str) -> str:
+    """Returns the path of a picture that somebody has uploaded to search with."""
+    return run(run_id, "query", name)
+
+
+def thumbnail(sha256: str, side: int) -> str:
+    """Returns the path of a thumbnail: of the content it shows, whatever its name."""
+    return f"{THUMBNAILS}/{side}/{sha256[:2]}/{sha256}.jpg"
+
+
+def near_duplicates(version: int) -> str:
+    """Returns the path of the pairs of images of a release that look nearly the same."""
+    return f"{NEAR_DUPLICATES}/{version:06d}/pairs.npy"
 
 
 def landing(shard: str, name: str) -> str:

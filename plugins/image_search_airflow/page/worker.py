@@ -1,0 +1,219 @@
+"""The process that does what the web server must not: it has the tasks' environment, and is asked.
+
+One for each web server process, started when somebody asks, ended when nobody has for a while,
+and started again if it dies. See `tasks/page/worker.py` for the lines that go back and forth.
+"""
+
+import asyncio
+import itertools
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from image_search_airflow.s3_access import blot_out, s3_variables, with_variables
+from image_search_airflow.settings import REPOSITORY, Settings
+
+# A line holds a thumbnail at most.
+_LONGEST_LINE = 2**24
+_MOST_AT_ONCE = 256
+_TIMEOUT_SECONDS = 60.0
+# Before the keys of a role, which the worker was started with, run out.
+_MOST_SECONDS = 45 * 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerError(Exception):
+    """A question has no answer.
+
+    Attributes:
+        kind: `missing` (there is no such thing), `user` (somebody has to put something right),
+            `damaged`, `passing` (try again), `unexpected`.
+    """
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+@dataclass
+class _Process:
+    """A running worker and the questions it has not answered yet."""
+
+    process: asyncio.subprocess.Process
+    environment: Mapping[str, str]
+    started: float = field(default_factory=time.monotonic)
+    pending: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
+    last_words: str = ""
+    readers: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def is_usable(self) -> bool:
+        """Tells whether it may be asked another question."""
+        return self.process.returncode is None and bool(self.readers) and not self.readers[0].done()
+
+    def is_old(self) -> bool:
+        """Tells whether another one should take its place as soon as nothing is lost by that."""
+        return time.monotonic() - self.started > _MOST_SECONDS and not self.pending
+
+
+class PageWorker:
+    """Asks the worker, and sees to it that there is one.
+
+    Args:
+        command: returns the program and its arguments.
+        environment: returns all its environment variables.
+        idle_seconds: after which a worker that nobody asks is ended.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[], Sequence[str]],
+        environment: Callable[[], Mapping[str, str]],
+        idle_seconds: float,
+    ) -> None:
+        self._command, self._environment = command, environment
+        self._idle_seconds = idle_seconds
+        self._numbers = itertools.count(1)
+        self._lock = asyncio.Lock()
+        self._running: _Process | None = None
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def ask(self, question: str, **given: Any) -> dict[str, Any]:
+        """Asks a question; see `tasks/page/asks.py` for those there are.
+
+        Raises:
+            WorkerError: there is no answer, or no worker.
+        """
+        worker = await self._worker()
+        if len(worker.pending) >= _MOST_AT_ONCE:
+            raise WorkerError("passing", "too many questions at once; try again in a moment")
+        number = next(self._numbers)
+        answer = worker.pending[number] = asyncio.get_running_loop().create_future()
+        self._postpone_end()
+        try:
+            line = json.dumps({"id": number, "ask": question, "with": given}) + "\n"
+            await self._send(worker, line.encode())
+            said = await asyncio.wait_for(answer, _TIMEOUT_SECONDS)
+        except TimeoutError as error:
+            raise WorkerError("passing", "no answer in time; try again later") from error
+        finally:
+            worker.pending.pop(number, None)
+        if "error" in said:
+            raise WorkerError(said["kind"], said["error"])
+        return dict(said["answer"])
+
+    async def stop(self) -> None:
+        """Ends the worker, if there is one."""
+        async with self._lock:
+            running, self._running = self._running, None
+        if running:
+            await _end(running)
+
+    async def _worker(self) -> _Process:
+        async with self._lock:
+            running = self._running
+            if running and running.is_usable() and not running.is_old():
+                return running
+            if running:
+                await _end(running)
+            self._running = await self._start()
+            return self._running
+
+    async def _start(self) -> _Process:
+        environment = await asyncio.to_thread(self._environment)
+        command = list(self._command())
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd=REPOSITORY,
+                env=dict(environment),
+                limit=_LONGEST_LINE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise WorkerError(
+                "user",
+                f"the page's worker cannot be started ({command[0]}: {error.strerror}); install "
+                "the tasks' environment on this machine, or set `command` under [page]",
+            ) from error
+        worker = _Process(process, environment)
+        worker.readers = [
+            asyncio.create_task(_read_answers(worker)),
+            asyncio.create_task(_read_log(worker)),
+        ]
+        return worker
+
+    async def _send(self, worker: _Process, line: bytes) -> None:
+        stdin = worker.process.stdin
+        with suppress(ConnectionError):  # the reader of its answers says why it has ended
+            if stdin:
+                stdin.write(line)
+                await stdin.drain()
+
+    def _postpone_end(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+        loop = asyncio.get_running_loop()
+        self._idle = loop.call_later(self._idle_seconds, lambda: loop.create_task(self.stop()))
+
+
+def page_worker() -> PageWorker:
+    """Returns the worker that the settings describe; it is not started yet."""
+    settings = Settings()
+
+    def command() -> Sequence[str]:
+        if settings.page.command:
+            return settings.page.command
+        python = REPOSITORY / settings.airflow.python
+        return str(python), "-m", "tasks", "page", "--lake", settings.lake
+
+    def environment() -> Mapping[str, str]:
+        connection = settings.airflow.connection
+        return with_variables(os.environ, s3_variables(connection) if connection else {})
+
+    return PageWorker(command, environment, settings.page.idle_minutes * 60)
+
+
+async def _read_answers(worker: _Process) -> None:
+    stdout = worker.process.stdout
+    with suppress(ValueError):  # a line that is no answer: whoever writes it is no worker of ours
+        while stdout and (line := await stdout.readline()):
+            said = json.loads(line)
+            answer = worker.pending.get(said["id"])
+            if answer and not answer.done():
+                answer.set_result(said)
+    await asyncio.wait(worker.readers[1:])
+    reason = worker.last_words.removeprefix("error: ") or "it gave no reason"
+    for answer in worker.pending.values():
+        if not answer.done():
+            answer.set_exception(WorkerError("passing", f"the page's worker has ended: {reason}"))
+
+
+async def _read_log(worker: _Process) -> None:
+    stderr = worker.process.stderr
+    while stderr and (line := await stderr.readline()):
+        said = blot_out(line.decode(errors="replace").rstrip(), worker.environment)
+        worker.last_words = said or worker.last_words
+        logger.info("%s", said)
+
+
+async def _end(worker: _Process) -> None:
+    """Lets a worker end by itself, and makes it if it does not; with all that it started."""
+    if worker.process.stdin:
+        worker.process.stdin.close()
+    try:
+        await asyncio.wait_for(worker.process.wait(), 2)
+    except TimeoutError:
+        pass
+    with suppress(ProcessLookupError):
+        os.killpg(worker.process.pid, signal.SIGKILL)
+    await worker.process.wait()
