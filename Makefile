@@ -16,6 +16,7 @@ export IMAGE_SEARCH_CACHE ?= $(CURDIR)/var/cache
 UV := $(or $(shell command -v uv),.venv/uv/bin/uv)
 TASKS := .venv/tasks/bin
 AIRFLOW := .venv/airflow/bin
+BROWSER := .venv/browser/bin
 
 # Airflow's own settings. Runs in the terminal have a database of their own: a scheduler would take them over.
 AIRFLOW_ENV = set -a; . ./config/airflow.env; set +a; \
@@ -55,9 +56,11 @@ install: .venv/tasks/.installed .venv/airflow/.installed  ## Make both environme
 	@$(UV) pip sync --quiet --python .venv/$* --require-hashes requirements/$*-dev.txt
 	@touch $@
 
+.PRECIOUS: .venv/%/.installed
+
 .PHONY: lock
 lock: | $(UV)  ## Pin the newest allowed versions into requirements/
-	for group in tasks airflow; do \
+	for group in tasks airflow browser; do \
 		$(UV) pip compile --quiet --upgrade pyproject.toml --group $$group --universal --generate-hashes \
 			--python-version 3.11 --no-emit-index-url --no-emit-find-links --output-file requirements/$$group.txt; \
 		$(UV) pip compile --quiet pyproject.toml --group $$group --group dev --universal --generate-hashes \
@@ -119,11 +122,15 @@ test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Run all tests 
 test-faults: .venv/tasks/.installed-dev  ## Kill tasks, break the network, run everything at once (long)
 	$(TASKS)/$(PYTEST) tests/faults
 
+.PHONY: test-browser
+test-browser: .venv/tasks/.installed-dev .venv/airflow/.installed .venv/browser/.installed-dev  ## Look at the page with a browser (needs chromium)
+	$(BROWSER)/python -m pytest tests/browser
+
 # pytest hands fixtures over as arguments of their name, some for their effect alone.
 LENIENT := --disable=redefined-outer-name,unused-argument
 
 .PHONY: lint
-lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Check style, types and the layers
+lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/browser/.installed-dev  ## Check style, types and the layers
 	$(TASKS)/ruff check
 	$(TASKS)/ruff format --check
 	$(TASKS)/mypy tasks demo scripts
@@ -132,6 +139,7 @@ lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Check style, t
 	PYTHONPATH=. $(TASKS)/pylint $(LENIENT) tests/tasks tests/demo tests/faults tests/end_to_end
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint plugins dags
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint $(LENIENT) tests/dags tests/plugins
+	PYTHONPATH=. $(BROWSER)/pylint $(LENIENT) tests/browser
 	PYTHONPATH=plugins:. $(TASKS)/lint-imports
 
 .PHONY: format
