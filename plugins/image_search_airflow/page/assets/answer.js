@@ -1,9 +1,9 @@
 // An answer: the query on one side, what is most like it on the other. Also a run that is under way.
 import { airflow, get, queryThumbnail, thumbnail } from "./api.js";
 import { addressToShare, openInAirflow } from "./airflow.js";
-import { el, emptyState, nameOf, problemState, shown } from "./dom.js";
+import { el, emptyState, placed, problemState, shown } from "./dom.js";
 import { gallery, picture } from "./gallery.js";
-import { duration, many } from "./say.js";
+import { duration } from "./say.js";
 
 const steps = ["Sent", "Waiting for a worker", "Searching", "Answer"];
 const waiting = ["queued", "scheduled", "none", "up_for_retry", "up_for_reschedule", "deferred"];
@@ -17,7 +17,7 @@ export function askedCard(asked) {
     { class: "panel asked" },
     el("h2", {}, "Query"),
     picture(source, asked.query, false),
-    el("p", { class: "name" }, asked.uploaded ? "An uploaded picture" : nameOf(asked.query)),
+    el("p", { class: "name" }, asked.uploaded ? "An uploaded picture" : placed(asked.query)),
     el("p", { class: "muted" }, asked.runId ? "Answered by a run of Airflow" : `Answered at once from release ${asked.release}`),
     el(
       "div",
@@ -130,6 +130,3 @@ function shareButton() {
   });
   return button;
 }
-
-/** Returns how many images an answer to a name found, and how fast. */
-export const found = (number, milliseconds) => `${many(number, "image")} in ${Math.round(milliseconds)} ms`;

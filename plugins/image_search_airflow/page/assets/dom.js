@@ -25,6 +25,13 @@ export function shown(name) {
 /** Returns a name as an element that does not mix its direction with what stands around it. */
 export const nameOf = (name) => el("bdi", { title: shown(name) }, shown(name));
 
+/** Returns a name or URI with its last part first: of a long one that tells most. */
+export function placed(name) {
+  const cut = name.lastIndexOf("/") + 1;
+  const folder = cut ? el("span", { class: "folder" }, el("bdi", {}, shown(name.slice(0, cut)))) : null;
+  return el("span", {}, el("bdi", {}, shown(name.slice(cut) || name)), folder);
+}
+
 /** Returns a small drawing from a path of 24 by 24. */
 export function icon(path) {
   const space = "http://www.w3.org/2000/svg";

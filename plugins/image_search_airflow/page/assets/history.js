@@ -12,7 +12,8 @@ const isUploaded = (query) => /\/runs\/[^/]+\/query\/[^/]+$/.test(query);
 function entry(run) {
   const query = run.conf?.query_image ?? "";
   const seconds = run.end_date && run.start_date ? (new Date(run.end_date) - new Date(run.start_date)) / 1000 : null;
-  const said = isUploaded(query) ? "An uploaded picture" : nameOf(query);
+  const cut = query.lastIndexOf("/") + 1;
+  const said = isUploaded(query) ? "An uploaded picture" : nameOf(query.slice(cut) || query);
   const done = run.state === "success";
   return el(
     "li",
@@ -22,6 +23,7 @@ function entry(run) {
       "div",
       {},
       el("p", { class: "name" }, el("a", { href: `./?${new URLSearchParams({ run_id: run.dag_run_id })}` }, said)),
+      isUploaded(query) || !cut ? null : el("p", { class: "folder" }, nameOf(query.slice(0, cut))),
       el("p", { class: "muted" }, `${run.conf?.top_n ?? 5} results · ${run.triggering_user_name ?? run.run_type} · `, el("time", { datetime: run.run_after, title: moment(run.run_after) }, age(run.run_after)), seconds === null ? "" : ` · ${duration(seconds)}`),
     ),
     el("span", { class: `badge ${run.state}` }, run.state),
