@@ -124,7 +124,7 @@ test-faults: .venv/tasks/.installed-dev  ## Kill tasks, break the network, run e
 
 .PHONY: test-browser
 test-browser: .venv/tasks/.installed-dev .venv/airflow/.installed .venv/browser/.installed-dev  ## Look at the page with a browser (needs chromium)
-	$(BROWSER)/python -m pytest tests/browser
+	$(BROWSER)/python -m pytest --confcutdir tests/browser tests/browser
 
 # pytest hands fixtures over as arguments of their name, some for their effect alone.
 LENIENT := --disable=redefined-outer-name,unused-argument

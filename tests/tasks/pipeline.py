@@ -64,6 +64,14 @@ def attempt(lake: Store, path: str) -> str:
 
 def reindex(lake: Store, run: str, settings: Settings | None = None, **options: Any) -> Summary:
     """Runs the tasks as the DAG does, and returns the summary of `publish`."""
+    planned = reindex_up_to_publish(lake, run, settings, **options)
+    return publish(lake, run) if planned["anything_to_do"] else planned
+
+
+def reindex_up_to_publish(
+    lake: Store, run: str, settings: Settings | None = None, **options: Any
+) -> Summary:
+    """Runs all tasks but the one that makes the work visible; returns the summary of `plan`."""
     settings = settings or settings_for_tests()
     planned = plan(lake, run, settings, **options)
     if not planned["anything_to_do"]:
@@ -73,4 +81,4 @@ def reindex(lake: Store, run: str, settings: Settings | None = None, **options: 
         etl(lake, run, shard["shard"])
         feature_engineering(lake, run, shard["shard"])
         vectorize(lake, run, shard["shard"], settings)
-    return publish(lake, run)
+    return planned

@@ -1,0 +1,143 @@
+"""A whole Airflow as `make up` starts it, with three people who may do different things."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+TASKS = REPOSITORY / ".venv" / "tasks" / "bin" / "python"
+
+# Name and role. Each has her name for a password.
+USERS = {"admin": "admin", "uma": "user", "vera": "viewer"}
+_PATIENCE = 240.0
+
+
+@dataclass(frozen=True)
+class RunningAirflow:
+    """An Airflow that answers: its address, and the folder of its lake."""
+
+    address: str
+    lake: Path
+
+    def call(self, method: str, path: str, body: Any = None, user: str = "admin") -> Any:
+        """Calls Airflow's API, or the page's, with a token."""
+        token = self._send("POST", "auth/token", {"username": user, "password": user})
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        return self._send(method, path, body, headers)
+
+    def run_dag(self, dag: str, run_id: str, **conf: Any) -> str:
+        """Runs a DAG to its end; returns how it ended."""
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+        until(lambda: self._attempt("POST", f"api/v2/dags/{dag}/dagRuns", body))
+        path = f"api/v2/dags/{dag}/dagRuns/{run_id}"
+        return str(until(lambda: self._ended(path)))
+
+    def count_runs(self, dag: str) -> int:
+        """Returns how often a DAG was triggered."""
+        return int(self.call("GET", f"api/v2/dags/{dag}/dagRuns")["total_entries"])
+
+    def _ended(self, path: str) -> str | None:
+        state = self.call("GET", path)["state"]
+        return state if state in ("success", "failed") else None
+
+    def _attempt(self, method: str, path: str, body: Any) -> Any:
+        try:
+            return self.call(method, path, body)
+        except urllib.error.HTTPError as error:
+            if error.code == 404:  # the DAG has not been parsed yet
+                return None
+            raise
+
+    def _send(self, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.address}/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **(headers or {})},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)
+
+    def is_up(self) -> bool:
+        """Tells whether it answers."""
+        try:
+            with urllib.request.urlopen(f"{self.address}/api/v2/monitor/health", timeout=5):
+                return True
+        except OSError:
+            return False
+
+
+def until(ask: Any) -> Any:
+    """Asks again and again until the answer is true, and returns it."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        if answer := ask():
+            return answer
+        time.sleep(0.3)
+    raise TimeoutError(f"still nothing after {_PATIENCE} s")
+
+
+def seed(step: str, lake: Path) -> "subprocess.Popen[bytes]":
+    """Starts a step of `seed.py`, in the tasks' environment."""
+    command = [str(TASKS), "-m", "tests.browser.seed", step, str(lake)]
+    return subprocess.Popen(command, cwd=REPOSITORY)
+
+
+def free_port() -> int:
+    """Returns a port that nobody uses."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def running_airflow(home: Path, lake: Path) -> Iterator[RunningAirflow]:
+    """Starts an Airflow with an empty database, and ends it with all it has started."""
+    port = free_port()
+    passwords = home / "passwords.json"
+    passwords.write_text(json.dumps({name: name for name in USERS}), encoding="utf-8")
+    users = ",".join(f"{name}:{role}" for name, role in USERS.items())
+    environment = {
+        **{name: value for name, value in os.environ.items() if "IMAGE_SEARCH" not in name},
+        **_settings(),
+        "PATH": f"{REPOSITORY / '.venv/airflow/bin'}{os.pathsep}{os.environ['PATH']}",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": users,
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+        "IMAGE_SEARCH_LAKE": lake.as_uri(),
+        "IMAGE_SEARCH_CACHE": str(REPOSITORY / "var" / "cache"),
+        "IMAGE_SEARCH_AIRFLOW__RETRIES": "0",
+        "IMAGE_SEARCH_PAGE__UPLOAD_MAX_BYTES": "2000000",
+        "IMAGE_SEARCH_PAGE__UPLOAD_MAX_PIXELS": "4000000",
+    }
+    command = ["scripts/up.sh", str(port)]
+    log = (home / "up.log").open("wb")
+    with log, subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=log, start_new_session=True
+    ) as process:
+        try:
+            airflow = RunningAirflow(f"http://localhost:{port}", lake)
+            until(airflow.is_up)
+            yield airflow
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def _settings() -> dict[str, str]:
+    lines = (REPOSITORY / "config" / "airflow.env").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

@@ -1,0 +1,81 @@
+"""Somebody who looks at the page: signs in, goes to a place, looks."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import FrameLocator, Locator, Page
+
+from tests.browser.running_airflow import REPOSITORY, RunningAirflow
+
+PICTURES = REPOSITORY / "var" / "browser" / "pictures"
+NARROW = {"width": 400, "height": 800}
+WIDE = {"width": 1280, "height": 860}
+
+
+class Visitor:
+    """A signed-in browser tab."""
+
+    def __init__(self, page: Page, airflow: RunningAirflow) -> None:
+        self.page, self.airflow = page, airflow
+        self.dialogs: list[str] = []
+        self.errors: list[str] = []
+        # A script that got in through a name or a file would open one.
+        page.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def sign_in(self, user: str) -> None:
+        """Signs in as people do."""
+        self.page.goto(f"{self.airflow.address}/auth/login")
+        self.page.fill("input[name=username]", user)
+        self.page.fill("input[name=password]", user)
+        self.page.click("button[type=submit]")
+        self.page.wait_for_url(lambda url: "/auth/login" not in url)
+
+    def open_in_airflow(self, place: str = "", **params: Any) -> FrameLocator:
+        """Opens the page within Airflow's UI; returns what is in its frame."""
+        query = f"?{urlencode(params)}" if params else ""
+        self.page.goto(f"{self.airflow.address}/plugin/image-search/image-search/{place}{query}")
+        return self.frame
+
+    @property
+    def frame(self) -> FrameLocator:
+        """What is in the frame of the page."""
+        return self.page.frame_locator('iframe[title="Image Search"], iframe[title="Images"]')
+
+    def open(self, place: str = "", **params: Any) -> Page:
+        """Opens the page by itself, without Airflow's UI around it."""
+        query = f"?{urlencode(params)}" if params else ""
+        self.page.goto(f"{self.airflow.address}/image-search/{place}{query}")
+        return self.page
+
+    def settle(self) -> None:
+        """Waits until nothing is under way, and all pictures in sight are there."""
+        self.page.wait_for_load_state("networkidle")
+
+    def take_picture(self, name: str) -> None:
+        """Saves what is to be seen."""
+        self.settle()
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{name}.jpg", type="jpeg", quality=82)
+
+    def serious_findings(self) -> list[str]:
+        """Returns what axe-core finds that keeps people out, on a page opened by itself."""
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{finding['id']}: {[node['html'] for node in finding['nodes']][:3]}"
+            for finding in found
+            if finding["impact"] in ("serious", "critical")
+        ]
+
+
+def tiles(place: FrameLocator | Page | Locator) -> Locator:
+    """Returns the images shown."""
+    return place.locator(".tile")
+
+
+def save_picture(path: Path, data: bytes) -> Path:
+    """Saves a file to upload."""
+    path.write_bytes(data)
+    return path
