@@ -65,9 +65,7 @@ class Asks:
         """Describes one release."""
         return _summary(self._open.get(version).manifest)
 
-    def images(
-        self, version: int, wanted: str, match: Match, offset: int, limit: int
-    ) -> Answer:  # pylint: disable=too-many-arguments,too-many-positional-arguments  # one page of a list
+    def images(self, version: int, *, wanted: str, match: Match, offset: int, limit: int) -> Answer:
         """Lists the images of a release."""
         release = self._open.get(version)
         total, images = release.table.page(wanted, match, offset, limit)

@@ -170,9 +170,7 @@ class ChangeTable:
 
     def page(self, kind: str, offset: int, limit: int) -> Found:
         """Lists the images of one kind of change, by name."""
-        query = (
-            "SELECT name, was FROM change WHERE kind = ? ORDER BY place LIMIT ? OFFSET ?"
-        )
+        query = "SELECT name, was FROM change WHERE kind = ? ORDER BY place LIMIT ? OFFSET ?"
         found = _rows(self.file, query, kind, limit, offset)
         return self.counts().get(kind, 0), [{"name": name, "was": was} for name, was in found]
 
@@ -242,6 +240,4 @@ def _listed(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
 
 def _image(values: tuple[Any, ...]) -> Image:
     name, row, size, sha256, rejected = values
-    return Image(
-        name=name, row=row, bytes=size, fingerprint="", sha256=sha256, rejected=rejected
-    )
+    return Image(name=name, row=row, bytes=size, fingerprint="", sha256=sha256, rejected=rejected)

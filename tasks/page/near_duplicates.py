@@ -140,7 +140,9 @@ class NearDuplicates:
 
     def _pairs(self, manifest: Manifest, job: _Job) -> Iterator[Pairs]:
         artifacts = manifest.artifacts
-        index = read_index(local_file(self.lake, artifacts[layout.IMAGE_INDEX], self.settings.cache))
+        index = read_index(
+            local_file(self.lake, artifacts[layout.IMAGE_INDEX], self.settings.cache)
+        )
         vectors = StoredRows(self.lake, artifacts[layout.NPY_IMAGE_VECTORS].path, mapped=True)
         for start in range(0, len(vectors), _BATCH):
             rows = np.arange(start, min(start + _BATCH, len(vectors)))
@@ -169,13 +171,11 @@ def near_pairs(index: Any, vectors: RowReader, rows: npt.NDArray[np.int64]) -> P
         return np.empty(0, PAIR)
     unique, place = np.unique(candidates, return_inverse=True)
     others = normalize(vectors.read_rows(unique))
-    scores = np.einsum("ij,ij->i", queries[which], others[place])
-    near = scores >= LOWEST
-    pairs = np.empty(int(near.sum()), PAIR)
-    own, other = rows[which[near]], candidates[near]
-    pairs["first"], pairs["second"] = np.minimum(own, other), np.maximum(own, other)
-    pairs["score"] = np.minimum(scores[near], 1)
-    return pairs
+    pairs = np.empty(len(candidates), PAIR)
+    pairs["first"] = np.minimum(rows[which], candidates)
+    pairs["second"] = np.maximum(rows[which], candidates)
+    pairs["score"] = np.minimum(np.einsum("ij,ij->i", queries[which], others[place]), 1)
+    return pairs[pairs["score"] >= LOWEST]
 
 
 def group(pairs: Pairs) -> list[list[int]]:

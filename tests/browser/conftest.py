@@ -42,9 +42,10 @@ def airflow(
     lake = REPOSITORY / "var" / "browser" / "lake"
     for zone in ("master", "runs", "landing", "releases", "thumbnails", "near_duplicates"):
         shutil.rmtree(lake / zone, ignore_errors=True)  # the model stays: it takes a while
-    with seed("first", lake) as making, running_airflow(
-        tmp_path_factory.mktemp("airflow"), lake
-    ) as airflow:
+    with (
+        seed("first", lake) as making,
+        running_airflow(tmp_path_factory.mktemp("airflow"), lake) as airflow,
+    ):
         making.wait()
         assert making.returncode == 0
         for place in ("", "browse", "release", "duplicates"):

@@ -58,20 +58,22 @@ class RunningAirflow:
                 return None
             raise
 
-    def _send(self, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
-        request = urllib.request.Request(
+    def _send(
+        self, method: str, path: str, body: Any, headers: dict[str, str] | None = None
+    ) -> Any:
+        request = urllib.request.Request(  # noqa: S310  # the address is our own
             f"{self.address}/{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json", **(headers or {})},
         )
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
             return json.load(response)
 
     def is_up(self) -> bool:
         """Tells whether it answers."""
         try:
-            with urllib.request.urlopen(f"{self.address}/api/v2/monitor/health", timeout=5):
+            with urllib.request.urlopen(f"{self.address}/api/v2/monitor/health", timeout=5):  # noqa: S310
                 return True
         except OSError:
             return False
@@ -126,9 +128,12 @@ def running_airflow(home: Path, lake: Path) -> Iterator[RunningAirflow]:
     }
     command = ["scripts/up.sh", str(port)]
     log = (home / "up.log").open("wb")
-    with log, subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdout=log, start_new_session=True
-    ) as process:
+    with (
+        log,
+        subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment, stdout=log, start_new_session=True
+        ) as process,
+    ):
         try:
             airflow = RunningAirflow(f"http://localhost:{port}", lake)
             until(airflow.is_up)

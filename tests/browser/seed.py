@@ -4,9 +4,9 @@ import argparse
 import io
 from pathlib import Path
 
-import demo.catalogue
 from PIL import Image
 
+import demo.catalogue
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 from tests.tasks import pipeline
@@ -43,7 +43,9 @@ def second(lake: Store) -> None:
     for number in range(3):
         next(master.glob(f"brick/view_{number:02d}.*")).unlink()
     (master / "moon/view_00.jpg").rename(master / "moon/renamed.jpg")
-    Image.open(master / "coins/view_00.jpg").rotate(90, expand=True).save(master / "coins/view_00.jpg")
+    Image.open(master / "coins/view_00.jpg").rotate(90, expand=True).save(
+        master / "coins/view_00.jpg"
+    )
     buffer = io.BytesIO()
     Image.open(master / "rocket/view_01.jpg").save(buffer, "jpeg", quality=80)
     for number, name in enumerate(HOSTILE_NAMES):

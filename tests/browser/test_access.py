@@ -37,7 +37,9 @@ def test_a_viewer_looks_but_does_not_search(visit: Visit, airflow: RunningAirflo
             path,
         )
         assert status == 403, path
-    assert page.evaluate("fetch('api/similar?name=moon/view_01.jpg&n=3').then(r => r.status)") == 403
+    assert (
+        page.evaluate("fetch('api/similar?name=moon/view_01.jpg&n=3').then(r => r.status)") == 403
+    )
 
 
 def test_hostile_names_are_shown_as_they_are_and_do_nothing(visit: Visit) -> None:
@@ -65,7 +67,9 @@ def test_what_is_no_picture_or_too_large_is_refused_with_a_reason(
     runs = airflow.count_runs("image_search")
     visitor = visit("uma")
     frame = visitor.open_in_airflow()
-    svg = save_picture(tmp_path / "v.png", b'<svg xmlns="http://www.w3.org/2000/svg" onload="a()"/>')
+    svg = save_picture(
+        tmp_path / "v.png", b'<svg xmlns="http://www.w3.org/2000/svg" onload="a()"/>'
+    )
     frame.locator("#file").set_input_files(svg)
     frame.get_by_role("button", name="Search", exact=True).click()
     expect(frame.get_by_role("alert")).to_contain_text("This cannot be used")
@@ -83,7 +87,9 @@ def test_another_site_can_make_the_browser_do_nothing(
     visitor = visit("uma")
     page = visitor.page
     other = f"http://localhost:{free_port()}/"
-    page.route(f"{other}**", lambda route: route.fulfill(body="<p>evil</p>", content_type="text/html"))
+    page.route(
+        f"{other}**", lambda route: route.fulfill(body="<p>evil</p>", content_type="text/html")
+    )
     runs = airflow.count_runs("image_search")
     stored = set((airflow.lake / "runs").iterdir())
     page.goto(other)
@@ -96,19 +102,23 @@ def test_another_site_can_make_the_browser_do_nothing(
             fetch(`${address}/image-search/api/uploads`, {method: "POST", credentials: "include",
                   headers: {"X-Image-Search": "1"}, body: "x"}),
             fetch(`${address}/api/v2/dags/image_search/dagRuns`, {method: "POST", mode: "no-cors",
-                  credentials: "include", body: '{"logical_date": null, "conf": {"query_image": "x"}}'}),
+                  credentials: "include",
+                  body: '{"logical_date": null, "conf": {"query_image": "x"}}'}),
         ]).then(all => all.map(one => one.value ? one.value.type : "blocked"))""",
         airflow.address,
     )
     assert set(sent) <= {"blocked", "opaque"}
-    assert page.evaluate(
-        """address => new Promise(done => {
+    assert (
+        page.evaluate(
+            """address => new Promise(done => {
             const image = new Image();
             image.onload = () => done("shown");
             image.onerror = () => done("refused");
             image.src = `${address}/image-search/api/thumbnail/256?release=2&name=moon/view_01.jpg`;
         })""",
-        airflow.address,
-    ) == "refused"
+            airflow.address,
+        )
+        == "refused"
+    )
     assert airflow.count_runs("image_search") == runs
     assert set((airflow.lake / "runs").iterdir()) == stored

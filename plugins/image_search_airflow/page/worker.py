@@ -5,6 +5,7 @@ and started again if it dies. See `tasks/page/worker.py` for the lines that go b
 """
 
 import asyncio
+import asyncio.subprocess
 import itertools
 import json
 import logging
@@ -46,7 +47,7 @@ class WorkerError(Exception):
 class _Process:
     """A running worker and the questions it has not answered yet."""
 
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process  # pylint: disable=no-member  # it has
     environment: Mapping[str, str]
     started: float = field(default_factory=time.monotonic)
     pending: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
@@ -210,10 +211,8 @@ async def _end(worker: _Process) -> None:
     """Lets a worker end by itself, and makes it if it does not; with all that it started."""
     if worker.process.stdin:
         worker.process.stdin.close()
-    try:
+    with suppress(TimeoutError):
         await asyncio.wait_for(worker.process.wait(), 2)
-    except TimeoutError:
-        pass
     with suppress(ProcessLookupError):
         os.killpg(worker.process.pid, signal.SIGKILL)
     await worker.process.wait()

@@ -62,8 +62,9 @@ export const queryThumbnail = (runId, side = 256) => `api/answer/thumbnail/${sid
 /** Returns the page that searches for more like an image. */
 export const moreLike = (release, name, n) => `./${query({ name, release, n: n ?? wantedResults() })}`;
 
-/** Returns how many results the user wanted last. */
+/** Returns how many results the user wants: here, else the last time. */
 export function wantedResults() {
-  const kept = Number(localStorage.getItem("image-search-n"));
-  return kept >= 1 && kept <= 200 ? kept : 12;
+  const here = new URLSearchParams(location.search).get("n");
+  const wanted = Number(here ?? localStorage.getItem("image-search-n"));
+  return wanted >= 1 && wanted <= 200 ? wanted : 12;
 }
