@@ -1,0 +1,66 @@
+"""The worker as the web server uses it: a process, lines in, lines out."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from tasks.lake.store import Store
+from tests.tasks.page.conftest import Publish
+from tests.tasks.pipeline import REPOSITORY
+
+
+def ask(lake: str, *questions: dict[str, Any] | str) -> dict[Any, dict[str, Any]]:
+    lines = [one if isinstance(one, str) else json.dumps(one) for one in questions]
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks", "page", "--lake", lake],
+        cwd=REPOSITORY,
+        input="".join(f"{line}\n" for line in lines),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return {said["id"]: said for said in map(json.loads, done.stdout.splitlines())}
+
+
+def test_it_answers_each_question_whatever_became_of_the_others(
+    lake: Store, publish: Publish, photos: object
+) -> None:
+    publish({"a.jpg": ("a.jpg", 1), "b.jpg": ("b.jpg", 1), "c.jpg": ("c.jpg", 2)})
+    said = ask(
+        str(lake),
+        {"id": 1, "ask": "similar", "with": {"version": 0, "name": "a.jpg", "n": 2}},
+        {"id": 2, "ask": "similar", "with": {"version": 0, "name": "d.jpg", "n": 2}},
+        {"id": 3, "ask": "similar", "with": {"version": 9, "name": "a.jpg", "n": 2}},
+        {"id": 4, "ask": "_lake", "with": {}},
+        {"id": 5, "ask": "__init__", "with": {}},
+        {"id": 6, "ask": "releases", "with": {"unknown": 1}},
+        "no JSON",
+        {"id": 7, "ask": "answer", "with": {"run": "../.."}},
+        {"id": 8, "ask": "image", "with": {"version": 1, "name": "c.jpg"}},
+    )
+    assert [hit["name"] for hit in said[1]["answer"]["results"]] == ["b.jpg", "c.jpg"]
+    kinds = {number: answer.get("kind") for number, answer in said.items()}
+    assert kinds == {
+        1: None,
+        2: "missing",
+        3: "missing",
+        4: "missing",
+        5: "missing",
+        6: "unexpected",
+        None: "unexpected",
+        7: "user",
+        8: None,
+    }
+    assert said[8]["answer"]["width"] == 160
+
+
+def test_without_a_lake_or_a_release_it_says_so(tmp_path: Any) -> None:
+    question = {"id": 1, "ask": "releases", "with": {}}
+    assert "does not exist" in ask((tmp_path / "none").as_uri(), question)[1]["error"]
+    assert ask(tmp_path.as_uri(), question)[1]["answer"] == {
+        "current": None,
+        "pinned": False,
+        "releases": [],
+    }
