@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_airflow_finds_no_plugin_and_executes_no_library_file() -> None:
+def test_airflow_executes_no_library_file() -> None:
     program = (
         "import sys; from airflow import plugins_manager as it; it.ensure_plugins_loaded();"
         "print([name for name in ('settings', 'contract', 'runner') if name in sys.modules])"

@@ -71,4 +71,4 @@ def _same_origin(request: Request) -> bool:
     origin = request.headers.get("Origin")
     # Browsers name the origin of whatever is not a plain GET. Who names none, is no browser.
     known = {request.headers.get("Host"), urlsplit(conf.get("api", "base_url", fallback="")).netloc}
-    return origin is None or urlsplit(origin).netloc in known
+    return origin is None or (urlsplit(origin).netloc or "null") in known

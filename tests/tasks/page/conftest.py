@@ -56,9 +56,7 @@ def publish(lake: Store) -> Publish:
             digest = lake.digest(f"master/{content}") if row is not None else ""
             reason = "" if row is not None else content
             lines.append(
-                Image(
-                    name=name, bytes=9, fingerprint="f", sha256=digest, row=row, rejected=reason
-                )
+                Image(name=name, bytes=9, fingerprint="f", sha256=digest, row=row, rejected=reason)
             )
             if row is not None:
                 names.append(name)
@@ -96,9 +94,7 @@ def publish(lake: Store) -> Publish:
             catalogue="",
             prefix="",
             listed=0,
-            counts=Counts(
-                images=len(names), rejected=0, added=0, changed=0, renamed=0, removed=0
-            ),
+            counts=Counts(images=len(names), rejected=0, added=0, changed=0, renamed=0, removed=0),
             rejections=[],
             pipeline={},
             preprocessing={},

@@ -14,7 +14,9 @@ from tests.tasks.page.conftest import Publish
 def test_images_that_look_nearly_the_same_are_grouped(
     lake: Store, settings: Settings, releases: OpenReleases, publish: Publish, photos: object
 ) -> None:
-    publish({f"{number}/{copy}": ("a.jpg", number) for number in range(5) for copy in range(number)})
+    publish(
+        {f"{number}/{copy}": ("a.jpg", number) for number in range(5) for copy in range(number)}
+    )
     found = NearDuplicates(lake, settings)
     release = releases.get()
     assert found.state(release)["state"] == "missing"
