@@ -58,6 +58,20 @@ def test_the_last_releases_stay_and_search_goes_on(indexed: Store, master: Path)
     assert search(indexed, "s", "another_12.jpg", 1, SETTINGS)["release"] == 4
 
 
+def test_what_the_page_has_made_goes_by_age_and_with_its_release(indexed: Store) -> None:
+    thumbnail = layout.thumbnail("ab" * 32, 256)
+    kept, gone = layout.near_duplicates(1), layout.near_duplicates(99)
+    upload = layout.query_picture("manual__1", "random.jpg")
+    for path in (thumbnail, kept, gone, upload):
+        indexed.write(path, b"x")
+    prune(indexed, RetentionSettings())
+    assert {thumbnail, kept, upload} <= everything(indexed)
+    assert gone not in everything(indexed)
+    prune(indexed, RetentionSettings(thumbnails_days=0, runs_days=0, abandoned_days=0))
+    assert kept in everything(indexed)
+    assert not {thumbnail, upload} & everything(indexed)
+
+
 def test_a_pinned_release_stays(indexed: Store, master: Path) -> None:
     Releases(indexed).pin(1)
     publish_another(indexed, master, 10)

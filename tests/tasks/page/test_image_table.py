@@ -9,7 +9,7 @@ def test_images_are_paged_by_name_prefix_and_part(
     releases: OpenReleases, publish: Publish, photos: object
 ) -> None:
     names = ["x/1.jpg", "x/2.jpg", "x/3.jpg", "xa.jpg", "y_%.JPG", "z/\U0001f600.jpg"]
-    publish({name: (A, 1) for name in names} | {"x/broken": ("truncated", -1)})
+    publish(dict.fromkeys(names, (A, 1)) | {"x/broken": ("truncated", -1)})
     table = releases.get().table
 
     def page(wanted: str, match: object, offset: int = 0, limit: int = 9) -> tuple[int, list[str]]:

@@ -35,7 +35,7 @@ def test_images_that_look_nearly_the_same_are_grouped(
     assert (groups["total"], groups["images"]) == (3, 9)
     assert found.groups(release, 0.95, 1, 1)["groups"] == groups["groups"][1:2]
     assert found.groups(release, 1.0, 0, 9)["total"] == 0
-    with pytest.raises(UserError, match="from 0.9 to 1"):
+    with pytest.raises(UserError, match="the threshold must be"):
         found.groups(release, 0.5, 0, 9)
     assert NearDuplicates(lake, settings).state(release)["state"] == "ready"
 

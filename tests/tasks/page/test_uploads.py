@@ -61,7 +61,7 @@ def claims(width: int, height: int) -> bytes:
 def test_what_is_no_picture_or_too_large_a_one_is_refused_and_not_stored(
     uploads: Uploads, lake: Store, data: bytes
 ) -> None:
-    with pytest.raises(UserError, match="this cannot be used: .*; give another picture"):
+    with pytest.raises(UserError, match="this cannot be used"):
         uploads.finish(send(uploads, data), "run-1")
     assert not list(lake.objects("runs"))
 
