@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.running_airflow import REPOSITORY, RunningAirflow, running_airflow, seed
 from tests.browser.visitor import WIDE, Visitor
 
 REINDEX_RUN = "manual__second"
 _CHROMIUM = "/usr/bin/chromium"
+
+# No test fails because the machine has other things to do.
+_PATIENCE = 60_000
+expect.set_options(timeout=_PATIENCE)
 
 Visit = Callable[..., Visitor]
 
@@ -80,6 +84,7 @@ def visit(browser: Browser, airflow: RunningAirflow) -> Iterator[Visit]:
 
     def come(user: str | None = "admin", **options: Any) -> Visitor:
         context = browser.new_context(**{"viewport": WIDE, **options})
+        context.set_default_timeout(_PATIENCE)
         visitors.append(Visitor(context.new_page(), airflow))
         if user:
             visitors[-1].sign_in(user)
