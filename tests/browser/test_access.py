@@ -70,6 +70,7 @@ def test_what_is_no_picture_or_too_large_is_refused_with_a_reason(
     svg = save_picture(
         tmp_path / "v.png", b'<svg xmlns="http://www.w3.org/2000/svg" onload="a()"/>'
     )
+    expect(frame.get_by_text("Choose a file")).to_be_visible()
     frame.locator("#file").set_input_files(svg)
     frame.get_by_role("button", name="Search", exact=True).click()
     expect(frame.get_by_role("alert")).to_contain_text("This cannot be used")

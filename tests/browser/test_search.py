@@ -48,6 +48,7 @@ def test_an_uploaded_picture_is_a_run_whose_state_is_shown_and_whose_link_can_be
 ) -> None:
     visitor = visit("uma")
     frame = visitor.open_in_airflow()
+    expect(frame.get_by_text("Choose a file")).to_be_visible()
     frame.locator("#file").set_input_files(query_picture)
     expect(frame.locator("#preview")).to_be_visible()
     frame.get_by_role("spinbutton", name="Results").fill("8")

@@ -5,13 +5,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import FrameLocator, Locator, Page
+from playwright.sync_api import Frame, FrameLocator, Locator, Page
 
-from tests.browser.running_airflow import REPOSITORY, RunningAirflow
+from tests.browser.running_airflow import REPOSITORY, RunningAirflow, until
 
 PICTURES = REPOSITORY / "var" / "browser" / "pictures"
 NARROW = {"width": 400, "height": 800}
 WIDE = {"width": 1280, "height": 860}
+_SETTLED = """
+document.readyState === "complete"
+&& !document.querySelector('[aria-busy="true"], #content:empty, #trouble:empty ~ #grid > ul:empty')
+&& [...document.images].every(image => image.complete
+    || image.getBoundingClientRect().top > innerHeight || !image.checkVisibility())
+"""
 
 
 class Visitor:
@@ -52,7 +58,7 @@ class Visitor:
 
     def settle(self) -> None:
         """Waits until nothing is under way, and all pictures in sight are there."""
-        self.page.wait_for_load_state("networkidle")
+        until(lambda: self.page.wait_for_timeout(100) or all(map(_is_settled, self.page.frames)))
 
     def take_picture(self, name: str) -> None:
         """Saves what is to be seen."""
@@ -68,6 +74,11 @@ class Visitor:
             for finding in found
             if finding["impact"] in ("serious", "critical")
         ]
+
+
+def _is_settled(frame: Frame) -> bool:
+    # Not `wait_for_function`: it evaluates in the page, whose policy forbids that.
+    return bool(frame.evaluate(_SETTLED))
 
 
 def tiles(place: FrameLocator | Page | Locator) -> Locator:

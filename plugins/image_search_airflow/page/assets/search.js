@@ -29,7 +29,8 @@ async function showStart() {
   form.hidden = false;
   byId("n").value = wantedResults();
   if (!state.may_search) refuse();
-  document.body.classList.add("start");
+  // Chosen before this script was there, or kept by the browser from before.
+  else take(byId("file").files[0]);
   const sample = await get("sample", { count: 24 });
   const items = sample.images.map((image) => ({ ...image, release: sample.release }));
   place.replaceChildren(
