@@ -1,4 +1,10 @@
+import time
+from pathlib import Path
+
+from tasks.lake.catalogue import Image
+from tasks.lake.lines import write_lines
 from tasks.lake.store import Store
+from tasks.page.image_table import open_image_table
 from tasks.page.open_releases import OpenReleases
 from tests.tasks.page.conftest import Publish
 
@@ -53,3 +59,17 @@ def test_a_sample_is_spread_over_all_names(
     names = [image["name"] for image in releases.get().table.sample(4)]
     assert names == ["000", "025", "050", "075"]
     assert len(releases.get().table.sample(200)) == 100
+
+
+def test_any_page_of_100_000_names_is_there_at_once(lake: Store, tmp_path: Path) -> None:
+    images = (
+        Image(name=f"f{row // 1000:03d}/{row:06d}.jpg", bytes=1, fingerprint="f", row=row)
+        for row in range(100_000)
+    )
+    table = open_image_table(lake, write_lines(lake, "catalogue.jsonl", images), tmp_path)
+    started = time.monotonic()
+    assert table.page("", "contains", 99_950, 120)[1][-1]["name"] == "f099/099999.jpg"
+    assert table.page("f050/", "prefix", 500, 1)[1][0]["name"] == "f050/050500.jpg"
+    assert table.page("_", "contains", 0, 9)[0] == 0
+    assert table.page("09999", "contains", 0, 99)[0] == 11
+    assert time.monotonic() - started < 5
