@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tasks.index.vector_index import build_index, write_index
@@ -13,7 +14,7 @@ from tasks.lake.catalogue import Image
 from tasks.lake.lines import write_lines
 from tasks.lake.manifest import Counts, Manifest
 from tasks.lake.open_store import open_store
-from tasks.lake.store import Store
+from tasks.lake.store import Artifact, Store
 from tasks.page.open_releases import OpenReleases
 from tasks.settings import LimitSettings, Settings
 from tests.tasks.pipeline import save_photo
@@ -50,64 +51,73 @@ def publish(lake: Store) -> Publish:
 
     def make(images: dict[str, tuple[str, int]]) -> int:
         version = len(lake.folders(layout.RELEASES)) + 1
-        lines, vectors, names = [], [], []
-        for name, (content, number) in sorted(images.items()):
-            row = None if number < 0 else len(names)
-            digest = lake.digest(f"master/{content}") if row is not None else ""
-            reason = "" if row is not None else content
-            lines.append(
-                Image(name=name, bytes=9, fingerprint="f", sha256=digest, row=row, rejected=reason)
-            )
-            if row is not None:
-                names.append(name)
-                rng = np.random.default_rng(number)
-                base = rng.standard_normal(DIMENSIONS)
-                vectors.append(base + 0.01 * np.random.default_rng(row).standard_normal(DIMENSIONS))
-        table = np.array(vectors, np.float32)
-        index = build_index(lambda: [table], table.shape, "Flat")
-        file = Path(lake.root) / layout.release(version, layout.IMAGE_INDEX)
-        catalogue = write_lines(lake, layout.release(version, layout.CATALOGUE), lines)
-        write_index(index, file)
-        artifacts = {
-            layout.CATALOGUE: catalogue,
-            layout.IMAGE_INDEX: lake.upload(layout.release(version, "index"), file),
-            layout.NPY_IMAGE_VECTORS: write_npy(
-                lake,
-                layout.release(version, layout.NPY_IMAGE_VECTORS),
-                table.shape,
-                np.float32,
-                [table],
-            ),
-            layout.NPY_IMAGE_NAMES: write_npy(
-                lake,
-                layout.release(version, layout.NPY_IMAGE_NAMES),
-                (len(names),),
-                np.array(names).dtype,
-                [np.array(names)],
-            ),
-        }
-        manifest = Manifest(
-            version=version,
-            previous=version - 1 or None,
-            created="2026-01-31T02:00:00+00:00",
-            run="r",
-            catalogue="",
-            prefix="",
-            listed=0,
-            counts=Counts(images=len(names), rejected=0, added=0, changed=0, renamed=0, removed=0),
-            rejections=[],
-            pipeline={},
-            preprocessing={},
-            limits=LimitSettings().model_dump(),
-            model={"id": "m"},
-            checks={},
-            artifacts=artifacts,
-        )
+        usable = [name for name, (_, number) in sorted(images.items()) if number >= 0]
+        lines = [
+            _line(lake, name, content, usable) for name, (content, _) in sorted(images.items())
+        ]
+        table = np.array([_vector(images[name][1], row) for row, name in enumerate(usable)])
+        artifacts = _artifacts(lake, version, lines, usable, table.astype(np.float32))
+        manifest = _manifest(version, len(usable), artifacts)
         document = manifest.model_dump_json().encode()
         lake.write(layout.release(version, layout.MANIFEST), document)
         return version
 
     return make
+
+
+def _line(lake: Store, name: str, content: str, usable: list[str]) -> Image:
+    if name not in usable:
+        return Image(name=name, bytes=9, fingerprint="f", rejected=content)
+    digest = lake.digest(f"master/{content}")
+    return Image(name=name, bytes=9, fingerprint="f", sha256=digest, row=usable.index(name))
+
+
+def _vector(number: int, row: int) -> npt.NDArray[np.float64]:
+    base = np.random.default_rng(number).standard_normal(DIMENSIONS)
+    return base + 0.01 * np.random.default_rng(row).standard_normal(DIMENSIONS)
+
+
+def _artifacts(
+    lake: Store,
+    version: int,
+    lines: list[Image],
+    names: list[str],
+    vectors: npt.NDArray[np.float32],
+) -> dict[str, Artifact]:
+    def path(name: str) -> str:
+        return layout.release(version, name)
+
+    catalogue = write_lines(lake, path(layout.CATALOGUE), lines)
+    file = Path(lake.root) / "index.faiss"
+    write_index(build_index(lambda: [vectors], vectors.shape, "Flat"), file)
+    rows = np.array(names)
+    stored = (
+        catalogue,
+        lake.upload(path(layout.IMAGE_INDEX), file),
+        write_npy(lake, path(layout.NPY_IMAGE_VECTORS), vectors.shape, np.float32, [vectors]),
+        write_npy(lake, path(layout.NPY_IMAGE_NAMES), rows.shape, rows.dtype, [rows]),
+    )
+    return {Path(artifact.path).name: artifact for artifact in stored}
+
+
+def _manifest(version: int, images: int, artifacts: dict[str, Artifact]) -> Manifest:
+    return Manifest(
+        version=version,
+        previous=version - 1 or None,
+        created="2026-01-31T02:00:00+00:00",
+        run="r",
+        catalogue="",
+        prefix="",
+        listed=0,
+        counts=Counts(images=images, rejected=0, added=0, changed=0, renamed=0, removed=0),
+        rejections=[],
+        pipeline={},
+        preprocessing={},
+        limits=LimitSettings().model_dump(),
+        model={"id": "m"},
+        checks={},
+        artifacts=artifacts,
+    )
 
 
 @pytest.fixture
