@@ -37,16 +37,9 @@ def before_the_first_release() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def memory_before_the_page() -> list[float]:
-    """What the API server holds in memory before it has built the page; filled by `airflow`."""
-    return []
-
-
-@pytest.fixture(scope="session")
 def airflow(
     browser: Browser,
     before_the_first_release: dict[str, str],
-    memory_before_the_page: list[float],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningAirflow]:
     """Airflow, two releases, the second one made by a run of `image_reindex`."""
@@ -59,8 +52,6 @@ def airflow(
     ):
         making.wait()
         assert making.returncode == 0
-        airflow.call("GET", "api/v2/plugins")
-        memory_before_the_page.append(airflow.web_server_memory())
         for place in ("", "browse", "release", "duplicates"):
             before_the_first_release[place] = _look(browser, airflow, place)
         for step in ("publish", "second"):

@@ -24,11 +24,10 @@ _PATIENCE = 240.0
 
 @dataclass(frozen=True)
 class RunningAirflow:
-    """An Airflow that answers: its address, the folder of its lake, and its own."""
+    """An Airflow that answers: its address, and the folder of its lake."""
 
     address: str
     lake: Path
-    home: Path
 
     def call(self, method: str, path: str, body: Any = None, user: str = "admin") -> Any:
         """Calls Airflow's API, or the page's, with a token."""
@@ -46,23 +45,6 @@ class RunningAirflow:
     def count_runs(self, dag: str) -> int:
         """Returns how often a DAG was triggered."""
         return int(self.call("GET", f"api/v2/dags/{dag}/dagRuns")["total_entries"])
-
-    def web_server_memory(self) -> float:
-        """Returns what the API server holds in memory, in MB; its page's worker not counted."""
-        for process in Path("/proc").iterdir():
-            if process.name.isdecimal() and self._is_web_server(process):
-                lines = (process / "smaps_rollup").read_text(encoding="utf-8").splitlines()
-                return next(int(line.split()[1]) / 1000 for line in lines if line[:4] == "Pss:")
-        raise LookupError("no API server is running")
-
-    def _is_web_server(self, process: Path) -> bool:
-        try:
-            command = (process / "cmdline").read_bytes()
-            return b"api-server" in command and (
-                f"AIRFLOW_HOME={self.home}\0".encode() in (process / "environ").read_bytes()
-            )
-        except OSError:  # it has ended meanwhile
-            return False
 
     def _ended(self, path: str) -> str | None:
         state = self.call("GET", path)["state"]
@@ -153,7 +135,7 @@ def running_airflow(home: Path, lake: Path) -> Iterator[RunningAirflow]:
         ) as process,
     ):
         try:
-            airflow = RunningAirflow(f"http://localhost:{port}", lake, home)
+            airflow = RunningAirflow(f"http://localhost:{port}", lake)
             until(airflow.is_up)
             yield airflow
         finally:
