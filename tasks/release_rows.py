@@ -4,6 +4,7 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
@@ -69,16 +70,22 @@ class ReleaseRows:
         self._releases = Releases(lake)
         self._opened: dict[str, StoredRows] = {}
         self._landings: dict[str, str] = {}
-        since = list(self._releases.lineage(latest, plan.base))
-        # Folders that other runs have looked at later than this one, and published meanwhile.
-        self._seen_later = tuple(release.prefix for release in since if release.look > plan.look)
-        # What has been rebuilt meanwhile is not undone by what it was before.
-        self._rebuilt = any(release.full_rebuild for release in since)
+        self._since = tuple(self._releases.lineage(latest, plan.base))
         if latest and self._takes_of_latest and not plan.agrees_with(latest):
             raise UserError(
                 "the latest release was made with another model, other limits or another catalogue "
                 "by now; start a new run"
             )
+
+    @cached_property
+    def _seen_later(self) -> tuple[str, ...]:
+        """Folders that other runs have looked at later than this one, and published meanwhile."""
+        return tuple(release.prefix for release in self._since if release.look > self._plan.look)
+
+    @cached_property
+    def _rebuilt(self) -> bool:
+        """Whether there was a rebuild meanwhile: it is not undone by what there was before."""
+        return any(release.full_rebuild for release in self._since)
 
     @property
     def _takes_of_latest(self) -> bool:
