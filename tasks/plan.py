@@ -3,7 +3,7 @@
 import itertools
 import logging
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from tasks.contract import Summary, timed
@@ -14,7 +14,7 @@ from tasks.lake.lines import read_lines, write_lines
 from tasks.lake.looks import take_look
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
-from tasks.lake.store import Artifact, NotAnObjectError, Store, StoredObject
+from tasks.lake.store import Artifact, NotAnObjectError, Store, StoredObject, digest_as_listed
 from tasks.landing import read_landing
 from tasks.model import find_sound_model
 from tasks.parallel import bounded_map
@@ -84,7 +84,6 @@ def _make_plan(
     catalogue = open_catalogue(lake, settings.catalogue)
     preprocessing = preprocessing_of(settings.pipeline)
     model = model_id(settings.pipeline, preprocessing)
-    another_model = base is not None and base.model["id"] != model
     if prefix:
         _require_the_rest_to_stay(releases, base, settings, model, prefix)
     with open_comparison() as comparison:
@@ -100,14 +99,10 @@ def _make_plan(
         marked = partial(
             _to_work_on,
             limits=settings.limits,
-            everything=full_rebuild or another_model,
+            everything=full_rebuild or (base is not None and base.model["id"] != model),
             known_limits=_limits_of(base),
         )
-        listing = None
-        # Nobody would read the list of a night without changes.
-        if changes.anything or any(image.is_new for image in marked(comparison.images())):
-            path = layout.run_catalogue(run, uuid.uuid4().hex)
-            listing = write_lines(lake, path, marked(comparison.images()))
+        listing = _write_listing(lake, run, comparison, marked)
     return RunPlan(
         run=run,
         base=base.version if base else None,
@@ -131,6 +126,20 @@ def _damaged_since(lake: Store, base: int | None) -> list[int]:
     releases = Releases(lake)
     newer = itertools.takewhile(lambda each: each.version > (base or 0), releases.newest_first())
     return sorted(each.version for each in newer if not releases.is_sound(each))
+
+
+def _write_listing(
+    lake: Store,
+    run: str,
+    comparison: Comparison,
+    marked: Callable[[Iterable[Image]], Iterator[Image]],
+) -> Artifact | None:
+    # Nobody would read the list of a night without changes.
+    new = (image.is_new for image in marked(comparison.images()))
+    if not comparison.changes().anything and not any(new):
+        return None
+    path = layout.run_catalogue(run, uuid.uuid4().hex)
+    return write_lines(lake, path, marked(comparison.images()))
 
 
 def _as_folder(prefix: str) -> str:
@@ -184,7 +193,7 @@ def _note_same_content(catalogue: Store, comparison: Comparison) -> None:
 
     def digest(candidate: Image) -> tuple[str, str]:
         try:
-            found = catalogue.digest_as_listed(candidate.name, candidate.fingerprint)
+            found = digest_as_listed(catalogue, candidate.name, candidate.fingerprint)
         except (FileNotFoundError, NotAnObjectError):
             found = None  # etl will say so
         return candidate.name, found or ""

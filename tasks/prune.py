@@ -182,6 +182,10 @@ def _superfluous(lake: Store, retention: RetentionSettings) -> Iterator[StoredOb
     for run in filter(layout.is_run_key, runs):
         old = _if_older(lake.objects(layout.run(run)), retention.runs_days)
         yield from needs.unneeded(run, needs.runs, old)
+    yield from _of_page(lake, needs, retention)
+
+
+def _of_page(lake: Store, needs: _Needs, retention: RetentionSettings) -> Iterator[StoredObject]:
     for thumbnail in lake.objects(layout.THUMBNAILS):
         yield from _if_older([thumbnail], retention.thumbnails_days)
     for version in lake.folders(layout.NEAR_DUPLICATES):

@@ -237,29 +237,6 @@ class Store(ABC):
         with self.open(path) as stream:
             return _digest(stream)
 
-    def digest_as_listed(self, path: str, fingerprint: str) -> str | None:
-        """Returns the SHA-256 of a listed object's content, or None if it is another one by now.
-
-        Args:
-            path: of the object.
-            fingerprint: that it had in the listing.
-
-        Raises:
-            FileNotFoundError: there is no such object.
-            NotAnObjectError: what is there is not to be read.
-        """
-        try:
-            with self.open(path) as stream:
-                digest = _digest(stream)
-                # Asked last, as a file may be written to while it is read; and of the stream, as
-                # there may have been another object at the path for just that long.
-                found = self.describe_opened(path, stream)
-        except OSError as error:
-            if error.errno == errno.EBUSY:  # replaced while it was read
-                return None
-            raise
-        return digest if found.fingerprint == fingerprint else None
-
     def is_whole(self, artifact: Artifact) -> bool:
         """Tells whether an artifact is there with the size it had when it was stored."""
         try:
@@ -363,6 +340,31 @@ class Store(ABC):
         if path.startswith("/") or not {"..", "."}.isdisjoint(path.split("/")):
             raise NotAnObjectError(f"the name {path!r} leads out of its folder")
         return f"{self.root}/{path}" if path else self.root
+
+
+def digest_as_listed(store: Store, path: str, fingerprint: str) -> str | None:
+    """Returns the SHA-256 of a listed object's content, or None if it is another one by now.
+
+    Args:
+        store: where it is.
+        path: of the object.
+        fingerprint: that it had in the listing.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+        NotAnObjectError: what is there is not to be read.
+    """
+    try:
+        with store.open(path) as stream:
+            digest = _digest(stream)
+            # Asked last, as a file may be written to while it is read; and of the stream, as
+            # there may have been another object at the path for just that long.
+            found = store.describe_opened(path, stream)
+    except OSError as error:
+        if error.errno == errno.EBUSY:  # replaced while it was read
+            return None
+        raise
+    return digest if found.fingerprint == fingerprint else None
 
 
 def _digest(stream: IO[bytes]) -> str:
