@@ -75,11 +75,19 @@ def test_an_unexpected_failure_ends_with_one_line_after_its_traceback(
     lake: Store, master: Path
 ) -> None:
     save_photo(master / "a.jpg")
-    run("plan", "--lake", str(lake), "--run", "r")
-    done = run("etl", "--lake", str(lake), "--run", "r", "--shard", "unknown")
+    (master.parent / "landing").write_text("a file where a folder belongs")
+    done = run("plan", "--lake", str(lake), "--run", "r")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: FileNotFoundError: ")
+    assert done.stderr.splitlines()[-1].startswith("error: NotADirectoryError: ")
+
+
+def test_a_shard_that_the_run_does_not_have_is_said_so(lake: Store, master: Path) -> None:
+    save_photo(master / "a.jpg")
+    run("plan", "--lake", str(lake), "--run", "r")
+    done = run("etl", "--lake", str(lake), "--run", "r", "--shard", "unknown")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: run r has no shard unknown; ")
 
 
 def test_without_a_command_the_help_is_shown() -> None:

@@ -10,6 +10,7 @@ from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
+from tasks.lake.manifest import decode_manifest, encode_manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import DamagedError, Store
 from tasks.model import find_sound_model
@@ -129,10 +130,10 @@ def test_a_release_is_not_searched_with_a_model_of_other_weights(
 
 
 def test_a_model_is_not_built_again_from_other_weights(indexed: Store) -> None:
-    manifest = layout.release(1, layout.MANIFEST)
-    document = indexed.read_json(manifest)
-    document["model"]["weights"]["weights_sha256"] = "0" * 64
-    indexed.write_json(manifest, document)
+    path = layout.release(1, layout.MANIFEST)
+    manifest = decode_manifest(indexed.read_json(path))
+    manifest.model["weights"]["weights_sha256"] = "0" * 64
+    indexed.write(path, encode_manifest(manifest))
     plan(indexed, "r", SETTINGS)
     with pytest.raises(UserError, match="weights are not those that releases with the model"):
         build_model(indexed, "r", SETTINGS)

@@ -8,6 +8,7 @@ from tasks.__main__ import app
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.arrays import write_npy
+from tasks.lake.manifest import decode_manifest, encode_manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, Store
 from tasks.model import find_sound_model
@@ -33,10 +34,9 @@ def flip_a_bit(lake: Store, path: str) -> None:
 def replace_in_manifest(lake: Store, artifact: Artifact) -> None:
     """Makes a manifest name another object, digest and all."""
     path = layout.release(1, layout.MANIFEST)
-    document = lake.read_json(path)
-    name = artifact.path.rsplit("/", 1)[-1]
-    document["artifacts"][name] |= {"bytes": artifact.bytes, "sha256": artifact.sha256}
-    lake.write_json(path, document)
+    manifest = decode_manifest(lake.read_json(path))
+    named = manifest.artifacts | {artifact.path.rsplit("/", 1)[-1]: artifact}
+    lake.write(path, encode_manifest(manifest.model_copy(update={"artifacts": named})))
 
 
 def test_a_sound_release_has_no_problems(indexed: Store) -> None:

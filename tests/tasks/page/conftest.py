@@ -12,7 +12,7 @@ from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import write_lines
-from tasks.lake.manifest import Counts, Manifest
+from tasks.lake.manifest import Counts, Manifest, encode_manifest
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Artifact, Store
 from tasks.page.open_releases import OpenReleases
@@ -58,8 +58,7 @@ def publish(lake: Store) -> Publish:
         table = np.array([_vector(images[name][1], row) for row, name in enumerate(usable)])
         artifacts = _artifacts(lake, version, lines, usable, table.astype(np.float32))
         manifest = _manifest(version, len(usable), artifacts)
-        document = manifest.model_dump_json().encode()
-        lake.write(layout.release(version, layout.MANIFEST), document)
+        lake.write(layout.release(version, layout.MANIFEST), encode_manifest(manifest))
         return version
 
     return make
@@ -108,7 +107,8 @@ def _manifest(version: int, images: int, artifacts: dict[str, Artifact]) -> Mani
         run="r",
         catalogue="",
         prefix="",
-        listed=0,
+        full_rebuild=False,
+        look=version,
         counts=Counts(images=images, rejected=0, added=0, changed=0, renamed=0, removed=0),
         rejections=[],
         pipeline={},
