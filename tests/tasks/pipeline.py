@@ -82,3 +82,13 @@ def reindex_up_to_publish(
         feature_engineering(lake, run, shard["shard"])
         vectorize(lake, run, shard["shard"], settings)
     return planned
+
+
+def embed_new(lake: Store, run: str, settings: Settings) -> str:
+    """Runs the tasks up to `vectorize` for what is new, one shard; returns its id."""
+    (part,) = plan(lake, run, settings)["shards"]
+    shard = str(part["shard"])
+    etl(lake, run, shard)
+    feature_engineering(lake, run, shard)
+    vectorize(lake, run, shard, settings)
+    return shard

@@ -16,7 +16,7 @@ from tasks.publish import publish
 from tasks.search import search
 from tasks.settings import RetentionSettings
 from tasks.vectorize import vectorize
-from tests.tasks.pipeline import attempt, reindex, save_photo, settings_for_tests
+from tests.tasks.pipeline import attempt, embed_new, reindex, save_photo, settings_for_tests
 
 SETTINGS = settings_for_tests()
 
@@ -105,10 +105,7 @@ def test_a_damaged_list_of_images_is_never_taken_for_what_the_catalogue_holds(
 
 def test_names_with_flipped_bits_are_not_published(indexed: Store, master: Path) -> None:
     save_photo(master / "new.jpg", "coffee", 7)
-    (shard,) = (part["shard"] for part in plan(indexed, "r", SETTINGS)["shards"])
-    etl(indexed, "r", shard)
-    feature_engineering(indexed, "r", shard)
-    vectorize(indexed, "r", shard, SETTINGS)
+    shard = embed_new(indexed, "r", SETTINGS)
     flip_a_bit(indexed, attempt(indexed, layout.landing(shard, layout.NPY_IMAGE_NAMES)))
     with pytest.raises(DamagedError, match=r"image_names.npy is damaged"):
         publish(indexed, "r")

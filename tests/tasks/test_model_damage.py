@@ -7,8 +7,6 @@ import pytest
 
 from tasks.build_model import build_model
 from tasks.errors import UserError
-from tasks.etl import etl
-from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
 from tasks.lake.manifest import decode_manifest, encode_manifest
 from tasks.lake.releases import Releases
@@ -17,9 +15,8 @@ from tasks.model import find_sound_model
 from tasks.plan import plan
 from tasks.publish import publish
 from tasks.search import search
-from tasks.vectorize import vectorize
 from tasks.verify import verify
-from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
+from tests.tasks.pipeline import embed_new, reindex, save_photo, settings_for_tests
 
 SETTINGS = settings_for_tests()
 
@@ -76,10 +73,7 @@ def test_a_night_without_changes_notices_that_the_model_is_lost(indexed: Store, 
 
 def test_nothing_is_published_with_a_damaged_model(indexed: Store, master: Path) -> None:
     save_photo(master / "new.jpg", "coffee", 7)
-    (shard,) = (part["shard"] for part in plan(indexed, "r", SETTINGS)["shards"])
-    etl(indexed, "r", shard)
-    feature_engineering(indexed, "r", shard)
-    vectorize(indexed, "r", shard, SETTINGS)
+    embed_new(indexed, "r", SETTINGS)
     flip_a_bit(indexed, layout.model(model_of(indexed), layout.TF_VECTORIZER_MODEL))
     for _ in range(2):
         with pytest.raises(DamagedError, match="is damaged"):

@@ -8,11 +8,12 @@ from typer.testing import CliRunner
 from tasks.__main__ import app
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.manifest import Counts, Manifest, encode_manifest
+from tasks.lake.manifest import encode_manifest
 from tasks.lake.open_store import open_store
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
 from tasks.releases import list_releases
+from tests.made_manifest import made_manifest
 
 
 @pytest.fixture
@@ -20,25 +21,9 @@ def lake(tmp_path: Path) -> Store:
     """A lake with the releases 1 and 2, of which 1 is damaged."""
     lake = open_store(tmp_path.as_uri())
     for version in (1, 2):
-        manifest = Manifest(
-            version=version,
-            previous=version - 1 or None,
-            created="2026-01-01T00:00:00+00:00",
-            run="r",
-            catalogue="",
-            prefix="",
-            full_rebuild=False,
-            look=version,
-            counts=Counts(images=1, rejected=0, added=1, changed=0, renamed=0, removed=0),
-            rejections=[],
-            pipeline={},
-            preprocessing={},
-            limits={},
-            model={"id": "m"},
-            checks={},
-            artifacts={},
+        lake.write(
+            layout.release(version, layout.MANIFEST), encode_manifest(made_manifest(version))
         )
-        lake.write(layout.release(version, layout.MANIFEST), encode_manifest(manifest))
     Releases(lake).note_damage(1, ["image_index.faiss: missing"])
     return lake
 

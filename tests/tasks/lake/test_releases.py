@@ -4,30 +4,14 @@ import pytest
 
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.manifest import Counts, Manifest
+from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
+from tests.made_manifest import made_manifest
 
 
 def manifest(version: int, previous: int | None, run: str = "r") -> Manifest:
-    return Manifest(
-        version=version,
-        previous=previous,
-        created="2026-01-01T00:00:00+00:00",
-        run=run,
-        catalogue="file:///images",
-        prefix="",
-        full_rebuild=False,
-        look=1,
-        counts=Counts(images=1, rejected=0, added=1, changed=0, renamed=0, removed=0),
-        rejections=[],
-        pipeline={},
-        preprocessing={},
-        limits={},
-        model={"id": "m"},
-        checks={},
-        artifacts={},
-    )
+    return made_manifest(version, previous=previous, run=run, look=1)
 
 
 def publish(releases: Releases, run: str = "r") -> int:

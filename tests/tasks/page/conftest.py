@@ -12,11 +12,12 @@ from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import write_lines
-from tasks.lake.manifest import Counts, Manifest, encode_manifest
+from tasks.lake.manifest import encode_manifest
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Artifact, Store
 from tasks.page.open_releases import OpenReleases
 from tasks.settings import LimitSettings, Settings
+from tests.made_manifest import made_manifest
 from tests.tasks.pipeline import save_photo
 
 Publish = Callable[[dict[str, tuple[str, int]]], int]
@@ -57,7 +58,8 @@ def publish(lake: Store) -> Publish:
         ]
         table = np.array([_vector(images[name][1], row) for row, name in enumerate(usable)])
         artifacts = _artifacts(lake, version, lines, usable, table.astype(np.float32))
-        manifest = _manifest(version, len(usable), artifacts)
+        limits = LimitSettings().model_dump()
+        manifest = made_manifest(version, len(usable), artifacts=artifacts, limits=limits)
         lake.write(layout.release(version, layout.MANIFEST), encode_manifest(manifest))
         return version
 
@@ -97,27 +99,6 @@ def _artifacts(
         write_npy(lake, path(layout.NPY_IMAGE_NAMES), rows.shape, rows.dtype, [rows]),
     )
     return {Path(artifact.path).name: artifact for artifact in stored}
-
-
-def _manifest(version: int, images: int, artifacts: dict[str, Artifact]) -> Manifest:
-    return Manifest(
-        version=version,
-        previous=version - 1 or None,
-        created="2026-01-31T02:00:00+00:00",
-        run="r",
-        catalogue="",
-        prefix="",
-        full_rebuild=False,
-        look=version,
-        counts=Counts(images=images, rejected=0, added=0, changed=0, renamed=0, removed=0),
-        rejections=[],
-        pipeline={},
-        preprocessing={},
-        limits=LimitSettings().model_dump(),
-        model={"id": "m"},
-        checks={},
-        artifacts=artifacts,
-    )
 
 
 @pytest.fixture
