@@ -9,7 +9,7 @@ from functools import partial
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.catalogue import Comparison, Image, open_comparison
+from tasks.lake.catalogue import Changes, Comparison, Image, open_comparison
 from tasks.lake.lines import read_lines, write_lines
 from tasks.lake.looks import take_look
 from tasks.lake.manifest import Manifest
@@ -102,7 +102,7 @@ def _make_plan(
             everything=full_rebuild or (base is not None and base.model["id"] != model),
             known_limits=_limits_of(base),
         )
-        listing = _write_listing(lake, run, comparison, marked)
+        listing = _write_listing(lake, run, comparison, changes, marked)
     return RunPlan(
         run=run,
         base=base.version if base else None,
@@ -132,11 +132,12 @@ def _write_listing(
     lake: Store,
     run: str,
     comparison: Comparison,
+    changes: Changes,
     marked: Callable[[Iterable[Image]], Iterator[Image]],
 ) -> Artifact | None:
     # Nobody would read the list of a night without changes.
     new = (image.is_new for image in marked(comparison.images()))
-    if not comparison.changes().anything and not any(new):
+    if not changes.anything and not any(new):
         return None
     path = layout.run_catalogue(run, uuid.uuid4().hex)
     return write_lines(lake, path, marked(comparison.images()))

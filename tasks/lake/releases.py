@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.manifest import Manifest, decode_manifest, encode_manifest
-from tasks.lake.store import DamagedError, Store
+from tasks.lake.store import DamagedError, Store, require_exclusive_create
 
 _ABANDONED = "abandoned"
 
@@ -189,7 +189,7 @@ class Releases:
         Raises:
             UserError: this store cannot tell who was first.
         """
-        self._lake.require_exclusive_create(layout.RELEASES)
+        require_exclusive_create(self._lake, layout.RELEASES)
         numbers = self.numbers()
         version = numbers[-1] + 1 if numbers else 1
         # Two attempts of one run may race each other, too.

@@ -310,36 +310,38 @@ class Store(ABC):
                 stream.write(data)
         return stream.artifact(path)
 
-    def require_exclusive_create(self, folder: str) -> None:
-        """Tries whether this store lets nobody replace what `create` has stored.
-
-        Args:
-            folder: where to try.
-
-        Raises:
-            UserError: it cannot be relied on.
-        """
-        path = f"{folder}/{temporary_name()}"
-        try:
-            exclusive = (
-                self.create(path, b"first")
-                and not self.create(path, b"second")
-                and self.read(path) == b"first"
-            )
-        except NotImplementedError:
-            exclusive = False
-        self.delete(path)
-        if not exclusive:
-            raise UserError(
-                f"{self} cannot create an object exclusively (If-None-Match on a bucket, hard "
-                "links in a folder), so two runs could overwrite each other's release; use another "
-                "store"
-            )
-
     def _full(self, path: str) -> str:
         if path.startswith("/") or not {"..", "."}.isdisjoint(path.split("/")):
             raise NotAnObjectError(f"the name {path!r} leads out of its folder")
         return f"{self.root}/{path}" if path else self.root
+
+
+def require_exclusive_create(store: Store, folder: str) -> None:
+    """Tries whether a store lets nobody replace what `create` has stored.
+
+    Args:
+        store: to try.
+        folder: where to try.
+
+    Raises:
+        UserError: it cannot be relied on.
+    """
+    path = f"{folder}/{temporary_name()}"
+    try:
+        exclusive = (
+            store.create(path, b"first")
+            and not store.create(path, b"second")
+            and store.read(path) == b"first"
+        )
+    except NotImplementedError:
+        exclusive = False
+    store.delete(path)
+    if not exclusive:
+        raise UserError(
+            f"{store} cannot create an object exclusively (If-None-Match on a bucket, hard "
+            "links in a folder), so two runs could overwrite each other's release; use another "
+            "store"
+        )
 
 
 def digest_as_listed(store: Store, path: str, fingerprint: str) -> str | None:

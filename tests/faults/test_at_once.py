@@ -76,7 +76,7 @@ def test_two_runs_searches_and_prunes_get_on_with_each_other(
     assert versions == sorted(versions)
     assert all(answer["results"][0]["name"] == "cat 0.jpg" for answer in answers)
     # Whoever came second gave its number up, and found nothing left to do or published once more.
-    assert Releases(indexed).numbers()[-1] <= 1 + 3 * 4
+    assert Releases(indexed).numbers()[-1] <= 1 + 3 * 4  # four a pair of runs, see below
     assert_equal(indexed, rebuilt(indexed, model_once, tmp_path / "full"))
 
 
@@ -88,7 +88,8 @@ def test_a_run_that_was_planned_before_a_change_loses_nothing_of_it(
     tasks.run("plan", "--run", "early")
     put_photo(indexed, "late.jpg", "rocket", 1, tmp_path)
     early, late = at_once(lambda: tasks.reindex("early"), lambda: tasks.reindex("late"))
-    # Who loses gives its number up: the one it has when the other closes it, and the next one too.
+    # Who loses gives up the number that the winner has closed, and one more if it claims that
+    # before the winner is seen: one run takes one number, the other at most three.
     assert {early["version"], late["version"]} <= {2, 3, 4, 5}
     assert "late.jpg" in release_names(indexed, newest_sound(indexed))
     tasks.reindex("last")
