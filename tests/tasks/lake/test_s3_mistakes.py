@@ -11,13 +11,18 @@ import pytest
 
 from tasks.errors import UserError
 from tasks.lake.open_store import open_store
+from tasks.lake.s3_files import S3Files
 from tasks.lake.store import TransferError
 
 
 @pytest.fixture(autouse=True)
-def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def _access_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keys that nobody knows; and no file system that is open already, with what it was told."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "any")
+    S3Files.clear_instance_cache()
+    yield
+    S3Files.clear_instance_cache()
 
 
 @pytest.fixture
