@@ -143,7 +143,9 @@ def test_interactive_search_answers_until_the_end_of_input(
 def test_interactive_search_ends_at_control_c_on_a_terminal(indexed: Store, tmp_path: Path) -> None:
     # A terminal of its own for the command, so that the key arrives as a signal.
     starter = (
-        "import os, pty, select, sys; "
+        "import os, pty, select, signal, sys; "
+        # Whoever runs these tests in the background ignores the key, and so would the command.
+        "signal.signal(signal.SIGINT, signal.SIG_DFL); "
         "pid, terminal = pty.fork(); "
         "pid or os.execv(sys.executable, [sys.executable, '-m', 'tasks', *sys.argv[1:]]); "
         "shown = b''\n"
