@@ -113,7 +113,7 @@ def _said_by_prune(lake: Store, caplog: pytest.LogCaptureFixture, *, dry_run: bo
     caplog.clear()
     with caplog.at_level(logging.INFO, "tasks.prune"):
         prune(lake, NOTHING_STAYS, dry_run=dry_run)
-    verb = "would remove " if dry_run else "removing "
+    verb = "would remove " if dry_run else "removed "
     return sorted(record.getMessage().removeprefix(verb) for record in caplog.records)
 
 

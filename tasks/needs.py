@@ -1,0 +1,127 @@
+"""`Needs`: what `prune` must leave, as somebody searches with it, builds on it or works on it."""
+
+import time
+from collections.abc import Callable, Iterator, Set
+from typing import TypeVar
+
+from tasks.errors import UserError
+from tasks.lake import layout
+from tasks.lake.manifest import Manifest
+from tasks.lake.releases import Releases
+from tasks.lake.store import Store
+from tasks.run_plan import RunPlan, read_plan
+from tasks.settings import RetentionSettings
+
+_DAY = 86_400.0
+
+_Key = TypeVar("_Key", str, int)
+
+
+def days_since(moment: float) -> float:
+    """Returns how many days ago a moment was, given in seconds since 1970."""
+    return (time.time() - moment) / _DAY
+
+
+class Needs:
+    """What must stay: releases by version, models by id, shards by id, and runs by folder name.
+
+    It grows while prune is at work: a run that begins meanwhile may find complete, and rely on,
+    what was about to go.
+
+    Attributes:
+        releases: versions that are kept, and those that unfinished runs were planned against.
+        models: ids.
+        shards: ids.
+        runs: folders of unfinished runs.
+    """
+
+    def __init__(self, lake: Store, retention: RetentionSettings) -> None:
+        self._lake, self._retention = lake, retention
+        self.releases: set[int] = set()
+        self.models: set[str] = set()
+        self.shards: set[str] = set()
+        self.runs: set[str] = set()
+        self._bases: set[int] = set()  # of unfinished runs; 0 where there was no release
+        self._known_runs: set[str] = set()
+        self._look()
+        for release in _kept_releases(lake, retention, self._bases):
+            self.releases.add(release.version)
+            self.models.add(str(release.model["id"]))
+
+    def asks_for(self, key: _Key, needed: set[_Key]) -> Callable[[], bool]:
+        """Returns what tells whether somebody needs a folder by now, if nobody has so far.
+
+        Args:
+            key: of the folder.
+            needed: one of the sets of this object.
+        """
+
+        def needs_it() -> bool:
+            if key not in needed:
+                self._look()
+            return key in needed
+
+        return needs_it
+
+    def asks_for_release(self, version: int) -> Callable[[], bool]:
+        """Returns what tells whether somebody needs a release by now: a run, or whoever pins it."""
+        planned = self.asks_for(version, self.releases)
+        return lambda: planned() or version == Releases(self._lake).pinned()
+
+    def _look(self) -> None:
+        """Takes in the runs that have begun, or got their plan, since the last look."""
+        for run in set(run_keys(self._lake)) - self._known_runs:
+            plan = _plan(self._lake, run)
+            # The first thing that a run which is being planned writes is its listing.
+            if plan or "listings" not in self._lake.folders(layout.run(run)):
+                self._known_runs.add(run)
+            if not _is_unfinished(self._lake, run, plan, self._retention):
+                continue
+            self.runs.add(run)
+            if plan:
+                self.models.add(plan.model)
+                self.shards.update(shard.shard for shard in plan.shards)
+                self._bases.add(plan.base or 0)
+                self.releases.add(plan.base or 0)
+
+
+def run_keys(lake: Store) -> Iterator[str]:
+    """Yields the folders of runs; what else somebody has put beside them is left alone."""
+    return filter(layout.is_run_key, lake.folders(layout.RUNS))
+
+
+def _kept_releases(
+    lake: Store, retention: RetentionSettings, bases: Set[int]
+) -> Iterator[Manifest]:
+    releases = Releases(lake)
+    pinned, pin_changed = releases.pinned(), releases.pin_changed()
+    # An unfinished run must learn what was published since it looked, also if there was none then.
+    oldest_base = min(bases, default=None)
+    sound = 0
+    superseded = float("inf")  # when the next newer release took over
+    for release in releases.newest_first():
+        since_base = oldest_base is not None and release.version >= oldest_base
+        in_use = since_base or release.version == pinned
+        # A search may still be reading it, as it was the newest or as it was pinned.
+        recent = days_since(max(superseded, pin_changed)) < retention.superseded_days
+        if in_use or recent or sound < retention.releases:
+            yield release
+        if releases.is_sound(release):
+            sound += 1
+            superseded = release.created_seconds
+
+
+def _plan(lake: Store, run: str) -> RunPlan | None:
+    try:
+        return read_plan(lake, run)
+    except UserError:
+        return None  # none, or damaged: no task of it can go on
+
+
+def _is_unfinished(
+    lake: Store, run: str, plan: RunPlan | None, retention: RetentionSettings
+) -> bool:
+    if lake.exists(layout.task_result(run, "publish")) or (plan and not plan.anything_to_do):
+        return False
+    newest = max((item.modified for item in lake.objects(layout.run(run))), default=0.0)
+    return days_since(newest) < retention.abandoned_days
