@@ -12,6 +12,7 @@ from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.open_store import open_store
+from tasks.lake.papers import write_paper
 from tasks.lake.store import Artifact, DamagedError, Store
 from tasks.model import (
     ModelCard,
@@ -53,7 +54,7 @@ def build_model(lake: Store, run: str, settings: Settings) -> Summary:
         summary["already_complete"] = _is_complete(lake, plan.model)
         if not summary["already_complete"]:
             card = _build(lake, plan, settings)
-            lake.write(card_path, card.model_dump_json(indent=1).encode())
+            write_paper(lake, card_path, card.model_dump(mode="json"))
             clear_model_damage(lake, plan.model)  # somebody may have looked meanwhile
         card = read_model_card(lake, plan.model)
         summary |= {

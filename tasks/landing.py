@@ -3,10 +3,11 @@
 import hashlib
 from pathlib import PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import UserError
 from tasks.lake import layout
+from tasks.lake.papers import encode_paper, read_paper
 from tasks.lake.store import Artifact, Store
 
 
@@ -63,9 +64,9 @@ class LandingReport(BaseModel):
 def read_landing(lake: Store, shard: str) -> LandingReport | None:
     """Returns the report of a shard, or None if `etl` has not completed it or it was damaged."""
     try:
-        data = lake.read(layout.landing(shard, layout.REJECTED))
-        report = LandingReport.model_validate_json(data)
-    except (FileNotFoundError, ValidationError):
+        document = read_paper(lake, layout.landing(shard, layout.REJECTED))
+        report = LandingReport.model_validate(document)
+    except (FileNotFoundError, ValueError):
         return None
     return report if all(lake.is_whole(artifact) for artifact in report.artifacts) else None
 
@@ -90,12 +91,13 @@ def complete_landing(lake: Store, report: LandingReport) -> LandingReport:
     Returns:
         The report that stands.
     """
-    path, data = layout.landing(report.shard, layout.REJECTED), report.model_dump_json(indent=1)
-    if lake.create(path, data.encode()):
+    path = layout.landing(report.shard, layout.REJECTED)
+    data = encode_paper(report.model_dump(mode="json"))
+    if lake.create(path, data):
         return report
     if standing := read_landing(lake, report.shard):
         return standing
-    lake.write(path, data.encode())  # what is there is damaged
+    lake.write(path, data)  # what is there is damaged
     return report
 
 

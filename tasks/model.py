@@ -7,12 +7,13 @@ from the same weights is still that model, though its files may have other diges
 import logging
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import UserError
 from tasks.imaging.preprocessing import Preprocessing
 from tasks.lake import layout
 from tasks.lake.cache import local_file
+from tasks.lake.papers import read_paper
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, DamagedError, Store
 from tasks.settings import Settings
@@ -66,10 +67,10 @@ def find_card(lake: Store, model: str) -> ModelCard | None:
     """Returns the card of a model, or None if it is missing or makes no sense."""
     path = layout.model(model, layout.MODEL_CARD)
     try:
-        return ModelCard.model_validate_json(lake.read(path))
+        return ModelCard.model_validate(read_paper(lake, path))
     except FileNotFoundError:
         return None
-    except ValidationError:
+    except ValueError:
         logger.warning("%s is damaged", lake.uri(path))
         return None
 

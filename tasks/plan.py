@@ -13,6 +13,7 @@ from tasks.lake.catalogue import Changes, Comparison, Image, open_comparison
 from tasks.lake.lines import read_lines, write_lines
 from tasks.lake.looks import take_look
 from tasks.lake.manifest import Manifest
+from tasks.lake.papers import encode_paper
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, NotAnObjectError, Store, StoredObject, digest_as_listed
 from tasks.landing import read_landing
@@ -59,7 +60,7 @@ def plan(
         if not lake.exists(layout.plan(run)):
             made = _make_plan(lake, run, settings, full_rebuild, _as_folder(prefix))
             # Of two attempts at once, the first one pins the run.
-            lake.create(layout.plan(run), made.model_dump_json(indent=1).encode())
+            lake.create(layout.plan(run), encode_paper(made.model_dump(mode="json")))
         found = read_plan(lake, run)
         summary |= {
             "run": run,

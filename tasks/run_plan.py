@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import UserError
 from tasks.imaging.preprocessing import Preprocessing
@@ -12,6 +12,7 @@ from tasks.lake import layout
 from tasks.lake.catalogue import Changes, Image
 from tasks.lake.manifest import Manifest
 from tasks.lake.open_store import open_store
+from tasks.lake.papers import read_paper
 from tasks.lake.store import Artifact, Store
 from tasks.settings import LimitSettings, PipelineSettings
 from tasks.vectorizer.backbones import get_backbone
@@ -114,12 +115,12 @@ def read_plan(lake: Store, run: str) -> RunPlan:
     """
     path = layout.plan(run)
     try:
-        return RunPlan.model_validate_json(lake.read(path))
+        return RunPlan.model_validate(read_paper(lake, path))
     except FileNotFoundError as error:
         raise UserError(
             f"run {run} has no plan ({lake.uri(path)}); run the task `plan` first"
         ) from error
-    except ValidationError as error:
+    except ValueError as error:
         raise UserError(f"the plan {lake.uri(path)} is damaged; start a new run") from error
 
 

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from tasks.lake import layout
 from tasks.lake.manifest import Counts, Manifest
+from tasks.lake.papers import write_paper
+from tasks.lake.store import Store
 
 
 def made_manifest(version: int, images: int = 1, **fields: Any) -> Manifest:
@@ -26,3 +29,9 @@ def made_manifest(version: int, images: int = 1, **fields: Any) -> Manifest:
         "artifacts": {},
     }
     return Manifest(**{**made, **fields})
+
+
+def store_manifest(lake: Store, manifest: Manifest) -> None:
+    """Makes a release visible, as if it had been committed."""
+    path = layout.release(manifest.version, layout.MANIFEST)
+    write_paper(lake, path, manifest.model_dump(mode="json"))

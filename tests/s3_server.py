@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import s3fs
@@ -30,10 +31,16 @@ dir = "{folder}/meta/filerldb2"
 
 
 class S3Server:
-    """A server, its address and its only user."""
+    """A server, its address and its users: one who may do everything, and others.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where it keeps its data.
+        others: names of users who may do what a bucket policy allows them; see `environment_of`.
+    """
+
+    def __init__(self, folder: Path, others: Iterable[str] = ()) -> None:
         self._folder = folder
+        self._others = list(others)
         self._port = _free_ports()
         self._process: subprocess.Popen[bytes] | None = None
         self.endpoint = f"http://127.0.0.1:{self._port}"
@@ -47,6 +54,11 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_REGION": "us-east-1",
         }
+
+    def environment_of(self, other: str) -> dict[str, str]:
+        """What a task needs in its environment to reach the server as another user."""
+        key = {"AWS_ACCESS_KEY_ID": f"{other}-access-key", "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        return {**self.environment, **key}
 
     @property
     def files(self) -> s3fs.S3FileSystem:
@@ -68,12 +80,14 @@ class S3Server:
         """Starts the server on what it has stored, and waits until it answers."""
         for part in ("data", "meta"):
             (self._folder / part).mkdir(parents=True, exist_ok=True)
-        identity = {
-            "name": "admin",
-            "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
-            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }
-        (self._folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        identities = [
+            _identity("admin", ACCESS_KEY, "Admin", "Read", "Write", "List", "Tagging"),
+            *(
+                _identity(other, self.environment_of(other)["AWS_ACCESS_KEY_ID"])
+                for other in self._others
+            ),
+        ]
+        (self._folder / "s3.json").write_text(json.dumps({"identities": identities}))
         (self._folder / "filer.toml").write_text(_FILER.format(folder=self._folder))
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # pylint: disable=consider-using-with  # `stop` ends it
@@ -140,10 +154,15 @@ class S3Server:
         return False
 
 
+def _identity(name: str, key: str, *actions: str) -> dict[str, Any]:
+    credentials = [{"accessKey": key, "secretKey": SECRET_KEY}]
+    return {"name": name, "credentials": credentials, "actions": actions}
+
+
 @contextmanager
-def running_s3_server(folder: Path) -> Iterator[S3Server]:
-    """Runs a server that keeps its data in a folder."""
-    server = S3Server(folder)
+def running_s3_server(folder: Path, others: Iterable[str] = ()) -> Iterator[S3Server]:
+    """Runs a server that keeps its data in a folder; see `S3Server`."""
+    server = S3Server(folder, others)
     try:
         server.start()
         yield server

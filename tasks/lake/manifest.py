@@ -1,7 +1,5 @@
 """`Manifest`: what is in a release, what it was made with, what changed."""
 
-import hashlib
-import json
 from datetime import datetime
 from typing import Any, Literal
 
@@ -71,25 +69,3 @@ class Manifest(BaseModel):
     def size(self) -> int:
         """Size in bytes of what this release alone holds, its model not counted."""
         return sum(artifact.bytes for artifact in self.artifacts.values())
-
-
-def encode_manifest(manifest: Manifest) -> bytes:
-    """Returns the document to store: the manifest and, in the field `sha256`, its own digest."""
-    document = manifest.model_dump(mode="json")
-    return json.dumps({**document, "sha256": _digest(document)}, indent=1).encode()
-
-
-def decode_manifest(document: dict[str, Any]) -> Manifest:
-    """Returns the manifest that a document holds.
-
-    Raises:
-        ValueError: it is not what was stored.
-    """
-    content = {name: value for name, value in document.items() if name != "sha256"}
-    if document.get("sha256") != _digest(content):
-        raise ValueError("the digest of the manifest is another one")
-    return Manifest.model_validate(content)
-
-
-def _digest(document: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -22,7 +22,8 @@ from contextlib import contextmanager
 
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.manifest import Manifest, decode_manifest, encode_manifest
+from tasks.lake.manifest import Manifest
+from tasks.lake.papers import encode_paper, read_paper, write_paper
 from tasks.lake.store import DamagedError, Store, require_exclusive_create
 
 _ABANDONED = "abandoned"
@@ -44,8 +45,8 @@ class Releases:
         """Returns a complete release, or None if there is none of that number, or it is damaged."""
         path = layout.release(version, layout.MANIFEST)
         try:
-            document = self._lake.read_json(path)
-            return None if document["state"] == _ABANDONED else decode_manifest(document)
+            document = read_paper(self._lake, path)
+            return None if document["state"] == _ABANDONED else Manifest.model_validate(document)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -132,7 +133,7 @@ class Releases:
     def pinned(self) -> int | None:
         """Returns the version that search is held at, or None where it follows the newest."""
         try:
-            version = self._lake.read_json(layout.PIN)["version"]
+            version = read_paper(self._lake, layout.PIN)["version"]
             return None if version is None else int(version)
         except FileNotFoundError:
             return None
@@ -156,7 +157,7 @@ class Releases:
                 "does not mark so"
             )
         before = self._lake.read(layout.PIN) if self._lake.exists(layout.PIN) else None
-        self._lake.write_json(layout.PIN, {"version": version})
+        write_paper(self._lake, layout.PIN, {"version": version})
         if self.get(version) is None:
             if before is None:
                 self.unpin()
@@ -168,7 +169,7 @@ class Releases:
         """Lets search follow the newest release again."""
         if self._lake.exists(layout.PIN):
             # It stays, as it tells when that was.
-            self._lake.write_json(layout.PIN, {"version": None})
+            write_paper(self._lake, layout.PIN, {"version": None})
 
     def pin_changed(self) -> float:
         """Returns when search was last pinned or let go, in seconds since 1970; 0 if never."""
@@ -213,8 +214,8 @@ class Releases:
                 if (other := self.get(version)) and self.is_sound(other):
                     return False
         path = layout.release(manifest.version, layout.MANIFEST)
-        return self._lake.create(path, encode_manifest(manifest))
+        return self._lake.create(path, encode_paper(manifest.model_dump(mode="json")))
 
     def _abandon(self, version: int) -> None:
-        document = json.dumps({"state": _ABANDONED, "version": version}).encode()
+        document = encode_paper({"state": _ABANDONED, "version": version})
         self._lake.create(layout.release(version, layout.MANIFEST), document)

@@ -9,9 +9,10 @@ import uuid
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from tasks.lake import layout
+from tasks.lake.papers import read_paper, write_paper
 from tasks.lake.store import Artifact, Store
 
 
@@ -46,14 +47,14 @@ def seal(store: Store, path: str, artifact: Artifact, source: str) -> None:
         artifact: the attempt, see `new_attempt`.
         source: digest of what it was made from.
     """
-    store.write_json(path + layout.SEAL, asdict(Seal(artifact, source)))
+    write_paper(store, path + layout.SEAL, asdict(Seal(artifact, source)))
 
 
 def read_seal(store: Store, path: str) -> Seal | None:
     """Returns the seal at `path`, or None if what it names is not there with its size."""
     try:
-        found = _SEAL.validate_json(store.read(path + layout.SEAL))
-    except (FileNotFoundError, ValidationError):
+        found = _SEAL.validate_python(read_paper(store, path + layout.SEAL))
+    except (FileNotFoundError, ValueError):
         return None
     attempt, place = PurePosixPath(found.artifact.path), PurePosixPath(path)
     fits = (attempt.parent.parent, attempt.name) == (place.parent, place.name)

@@ -16,7 +16,7 @@ from tasks.lake.catalogue import Image
 from tasks.lake.lines import read_lines
 from tasks.lake.seals import new_attempt, seal
 from tasks.lake.store import Store
-from tasks.landing import LandingReport
+from tasks.landing import LandingReport, complete_landing
 from tasks.run_plan import read_plan
 from tests.faults.child_tasks import Tasks
 from tests.faults.conftest import local_lake
@@ -75,7 +75,7 @@ def make_shard(lake: Store, run: str, model: str, shard: str) -> None:
         for name, column in columns.items()
     ]
     report = LandingReport(shard=shard, images=len(members), rejected=[], artifacts=artifacts)
-    lake.write(layout.landing(shard, layout.REJECTED), report.model_dump_json().encode())
+    complete_landing(lake, report)
     # Like those of a network: not negative, and of far fewer dimensions than they have numbers.
     vectors = np.abs(rng.standard_normal((len(members), LATENT), np.float32) @ BASIS)
     path = layout.shard_vectors(model, shard)

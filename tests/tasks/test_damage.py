@@ -8,11 +8,13 @@ from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
+from tasks.lake.papers import write_paper
 from tasks.lake.releases import Releases
 from tasks.lake.store import DamagedError, Store
 from tasks.plan import plan
 from tasks.prune import prune
 from tasks.publish import publish
+from tasks.run_plan import read_plan
 from tasks.search import search
 from tasks.settings import RetentionSettings
 from tasks.vectorize import vectorize
@@ -195,6 +197,63 @@ def test_a_damaged_model_is_built_again(indexed: Store, master: Path) -> None:
     assert search(indexed, "s", str(master / "coffee_0.jpg"), 1, SETTINGS)["results"]
 
 
+def flip_in(lake: Store, path: str, word: str) -> None:
+    """Flips a bit of a word, such that the document still makes sense."""
+    data = lake.read(path)
+    assert data.count(word.encode()) >= 1
+    flipped = word[:-1] + chr(ord(word[-1]) ^ 1)
+    lake.write(path, data.replace(word.encode(), flipped.encode(), 1))
+
+
+@pytest.mark.parametrize("word", ["broken.jpg", "truncated", '"images": 1'])
+def test_a_report_of_a_shard_with_a_flipped_bit_is_not_published(
+    indexed: Store, master: Path, word: str
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    (master / "broken.jpg").write_bytes(b"\xff\xd8\xff not really either")
+    shard = embed_new(indexed, "r", SETTINGS)
+    flip_in(indexed, layout.landing(shard, layout.REJECTED), word)
+    with pytest.raises(UserError, match="is not complete; clear its tasks, from etl on"):
+        publish(indexed, "r")
+    etl(indexed, "r", shard)
+    done = publish(indexed, "r")
+    assert (done["images"], done["rejected"]) == (7, 1)
+    assert done["rejections"][0]["name"] == "broken.jpg"
+
+
+def test_a_seal_with_a_flipped_bit_seals_nothing(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    shard = embed_new(indexed, "r", SETTINGS)
+    vectors = layout.shard_vectors(read_plan(indexed, "r").model, shard)
+    flip_in(indexed, vectors + layout.SEAL, '"bytes": 8320')
+    with pytest.raises(UserError, match="is not complete; clear its tasks, from etl on"):
+        publish(indexed, "r")
+    assert reindex(indexed, "next")["images"] == 7
+
+
+def test_a_plan_with_a_flipped_bit_is_not_followed(indexed: Store, master: Path) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    (part,) = plan(indexed, "r", SETTINGS)["shards"]
+    flip_in(indexed, layout.plan("r"), '"max_bytes": 6')
+    with pytest.raises(UserError, match="is damaged; start a new run"):
+        etl(indexed, "r", part["shard"])
+    assert reindex(indexed, "next")["images"] == 7
+
+
+def test_a_pin_with_a_flipped_bit_does_not_lead_search_elsewhere(
+    indexed: Store, master: Path
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    reindex(indexed, "second")
+    reindex(indexed, "third", full_rebuild=True)
+    Releases(indexed).pin(2)
+    flip_in(indexed, layout.PIN, '"version": 2')
+    with pytest.raises(UserError, match=r"pin\.json is damaged; set it anew"):
+        search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)
+    Releases(indexed).pin(2)
+    assert search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)["release"] == 2
+
+
 def test_a_damaged_plan_ends_its_run_and_stops_nothing_else(indexed: Store) -> None:
     indexed.write(layout.plan("broken"), b'{"ver')
     with pytest.raises(UserError, match="is damaged; start a new run"):
@@ -203,6 +262,6 @@ def test_a_damaged_plan_ends_its_run_and_stops_nothing_else(indexed: Store) -> N
 
 
 def test_a_pin_to_a_release_that_is_gone_says_what_to_do(indexed: Store) -> None:
-    indexed.write_json(layout.PIN, {"version": 99})
+    write_paper(indexed, layout.PIN, {"version": 99})
     with pytest.raises(UserError, match="pinned to release 99, which is gone"):
         search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)

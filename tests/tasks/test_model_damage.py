@@ -8,7 +8,7 @@ import pytest
 from tasks.build_model import build_model
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.manifest import decode_manifest, encode_manifest
+from tasks.lake.papers import read_paper, write_paper
 from tasks.lake.releases import Releases
 from tasks.lake.store import DamagedError, Store
 from tasks.model import find_sound_model
@@ -39,12 +39,12 @@ def export_otherwise(lake: Store) -> None:
     network.doc_string = "written by another version"
     artifact = lake.write(path, network.SerializeToString())
     card = layout.model(model_of(lake), layout.MODEL_CARD)
-    document = lake.read_json(card)
+    document = read_paper(lake, card)
     document["artifacts"][layout.ONNX_VECTORIZER_MODEL] |= {
         "bytes": artifact.bytes,
         "sha256": artifact.sha256,
     }
-    lake.write_json(card, document)
+    write_paper(lake, card, document)
 
 
 def test_a_model_with_a_flipped_bit_is_named_and_built_again_by_the_next_reindex(
@@ -114,9 +114,9 @@ def test_a_release_is_not_searched_with_a_model_of_other_weights(
     indexed: Store, master: Path
 ) -> None:
     card = layout.model(model_of(indexed), layout.MODEL_CARD)
-    document = indexed.read_json(card)
+    document = read_paper(indexed, card)
     document["weights"]["weights_sha256"] = "0" * 64
-    indexed.write_json(card, document)
+    write_paper(indexed, card, document)
     with pytest.raises(DamagedError, match=r"model_card\.json is damaged"):
         search(indexed, "s", str(master / "coffee_0.jpg"), 1, SETTINGS)
     assert [problem["path"] for problem in verify(indexed, SETTINGS)["problems"]] == [card]
@@ -125,9 +125,9 @@ def test_a_release_is_not_searched_with_a_model_of_other_weights(
 
 def test_a_model_is_not_built_again_from_other_weights(indexed: Store) -> None:
     path = layout.release(1, layout.MANIFEST)
-    manifest = decode_manifest(indexed.read_json(path))
-    manifest.model["weights"]["weights_sha256"] = "0" * 64
-    indexed.write(path, encode_manifest(manifest))
+    manifest = read_paper(indexed, path)
+    manifest["model"]["weights"]["weights_sha256"] = "0" * 64
+    write_paper(indexed, path, manifest)
     plan(indexed, "r", SETTINGS)
     with pytest.raises(UserError, match="weights are not those that releases with the model"):
         build_model(indexed, "r", SETTINGS)

@@ -8,12 +8,11 @@ from typer.testing import CliRunner
 from tasks.__main__ import app
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.manifest import encode_manifest
 from tasks.lake.open_store import open_store
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
 from tasks.releases import list_releases
-from tests.made_manifest import made_manifest
+from tests.made_manifest import made_manifest, store_manifest
 
 
 @pytest.fixture
@@ -21,9 +20,7 @@ def lake(tmp_path: Path) -> Store:
     """A lake with the releases 1 and 2, of which 1 is damaged."""
     lake = open_store(tmp_path.as_uri())
     for version in (1, 2):
-        lake.write(
-            layout.release(version, layout.MANIFEST), encode_manifest(made_manifest(version))
-        )
+        store_manifest(lake, made_manifest(version))
     Releases(lake).note_damage(1, ["image_index.faiss: missing"])
     return lake
 

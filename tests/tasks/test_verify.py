@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from tasks.__main__ import app
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.arrays import write_npy
-from tasks.lake.manifest import decode_manifest, encode_manifest
+from tasks.lake.papers import read_paper, write_paper
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, Store
 from tasks.model import find_sound_model
@@ -34,9 +35,9 @@ def flip_a_bit(lake: Store, path: str) -> None:
 def replace_in_manifest(lake: Store, artifact: Artifact) -> None:
     """Makes a manifest name another object, digest and all."""
     path = layout.release(1, layout.MANIFEST)
-    manifest = decode_manifest(lake.read_json(path))
-    named = manifest.artifacts | {artifact.path.rsplit("/", 1)[-1]: artifact}
-    lake.write(path, encode_manifest(manifest.model_copy(update={"artifacts": named})))
+    manifest = read_paper(lake, path)
+    manifest["artifacts"][artifact.path.rsplit("/", 1)[-1]] = asdict(artifact)
+    write_paper(lake, path, manifest)
 
 
 def test_a_sound_release_has_no_problems(indexed: Store) -> None:

@@ -172,13 +172,13 @@ def test_a_release_that_is_pruned_while_it_is_pinned_leaves_the_pin_as_it_was(
     publish(releases)
     if before:
         releases.pin(before)
-    write = lake.write_json
+    write = lake.write
 
-    def prune_first(path: str, document: object) -> object:
+    def prune_first(path: str, data: bytes) -> object:
         lake.delete(layout.release(1, layout.MANIFEST))
-        return write(path, document)
+        return write(path, data)
 
-    monkeypatch.setattr(lake, "write_json", prune_first)
+    monkeypatch.setattr(lake, "write", prune_first)
     with pytest.raises(UserError, match="release 1 has been pruned just now"):
         releases.pin(1)
     assert releases.pinned() == before

@@ -12,12 +12,11 @@ from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import write_lines
-from tasks.lake.manifest import encode_manifest
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Artifact, Store
 from tasks.page.open_releases import OpenReleases
 from tasks.settings import LimitSettings, Settings
-from tests.made_manifest import made_manifest
+from tests.made_manifest import made_manifest, store_manifest
 from tests.tasks.pipeline import save_photo
 
 Publish = Callable[[dict[str, tuple[str, int]]], int]
@@ -60,7 +59,7 @@ def publish(lake: Store) -> Publish:
         artifacts = _artifacts(lake, version, lines, usable, table.astype(np.float32))
         limits = LimitSettings().model_dump()
         manifest = made_manifest(version, len(usable), artifacts=artifacts, limits=limits)
-        lake.write(layout.release(version, layout.MANIFEST), encode_manifest(manifest))
+        store_manifest(lake, manifest)
         return version
 
     return make
