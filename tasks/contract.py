@@ -74,6 +74,8 @@ def one_line_errors() -> Iterator[None]:
         yield
     except UserError as error:
         _fail(str(error), NEEDS_A_PERSON)
+    except PermissionError as error:
+        _fail(f"{error}; check the credentials, and what they allow there", NEEDS_A_PERSON)
     except DamagedError as error:
         advice = "`python -m tasks verify` names all damage, and image_reindex repairs it"
         _fail(f"{error}; {advice}", MAY_PASS)

@@ -68,6 +68,7 @@ class S3Files(S3FileSystem):  # type: ignore[misc]  # pylint: disable=abstract-m
     Raises:
         TransferError: instead of botocore's errors, from any operation: the store cannot be
             reached, or all attempts failed.
+        PermissionError: access is denied; it says to what.
         UserError: nobody vouches for the store's certificate.
     """
 
@@ -93,6 +94,9 @@ class S3Files(S3FileSystem):  # type: ignore[misc]  # pylint: disable=abstract-m
                 failure = error
             except (HTTPClientError, NoConnectionError) as error:
                 raise _transfer_error(options, error) from error
+            except PermissionError as error:
+                denied = f"access is denied to {_place(options)} ({method}: {error})"
+                raise PermissionError(denied) from error.__cause__
             except OSError as error:
                 if _is_down(error):
                     raise _transfer_error(options, error) from error
@@ -165,11 +169,16 @@ def _may_pass(error: OSError) -> bool:
     return status_of(error) == _TOO_MANY_REQUESTS or code in _MAY_PASS
 
 
+def _place(options: dict[str, Any]) -> str:
+    return "/".join(("s3:/", options.get("Bucket", ""), options.get("Key", "")))
+
+
 def _transfer_error(options: dict[str, Any], error: Exception) -> TransferError:
-    place = "/".join(("s3:/", options.get("Bucket", ""), options.get("Key", "")))
     reason = error.__cause__ if isinstance(error.__cause__, ClientError) else error
     advice = "; check AWS_ENDPOINT_URL" if isinstance(error, EndpointConnectionError) else ""
-    return TransferError(f"{place}: the store does not answer as it should: {reason}{advice}")
+    return TransferError(
+        f"{_place(options)}: the store does not answer as it should: {reason}{advice}"
+    )
 
 
 async def _whole(answer: dict[str, Any], seen: set[bytes]) -> dict[str, Any]:

@@ -122,7 +122,8 @@ class S3Store(ObjectStore):
             raise
         except (PermissionError, NoCredentialsError) as error:
             raise UserError(
-                f"{self}: access is denied ({error}); check the credentials and the bucket's policy"
+                f"{self}: access is denied ({error.__cause__ or error}); check the credentials and "
+                "the bucket's policy"
             ) from error
         except (OSError, BotoCoreError) as error:
             raise UserError(

@@ -45,6 +45,15 @@ def test_what_a_person_must_put_right_ends_with_status_2_and_one_line(
     assert capsys.readouterr().err == "error: first second; do this\n"
 
 
+def test_denied_access_asks_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, one_line_errors():
+        raise PermissionError("access is denied to s3://images/lake/runs/r/plan.json (put_object)")
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: access is denied to s3://images/lake/runs/r/plan.json")
+    assert line.endswith("; check the credentials, and what they allow there")
+
+
 def test_what_may_pass_ends_with_status_1_and_its_traceback_in_the_log(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
