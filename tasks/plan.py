@@ -103,7 +103,9 @@ def _make_plan(
             everything=full_rebuild or (base is not None and base.model["id"] != model),
             known_limits=_limits_of(base),
         )
-        listing = _write_listing(lake, run, comparison, changes, marked)
+        reranked = base is not None and _ranks_otherwise(base, settings)
+        changed = changes.anything or reranked
+        listing = _write_listing(lake, run, comparison, marked, changed=changed)
     return RunPlan(
         run=run,
         base=base.version if base else None,
@@ -119,7 +121,13 @@ def _make_plan(
         changes=changes,
         shards=_cut(lake, listing, run, settings, run if full_rebuild else "") if listing else [],
         model_to_build=find_sound_model(lake, model) is None,
+        reranked=reranked,
     )
+
+
+def _ranks_otherwise(base: Manifest, settings: Settings) -> bool:
+    pinned = settings.pipeline.model_dump()
+    return any(base.pipeline.get(name) != pinned[name] for name in ("ranking", "index_factory"))
 
 
 def _damaged_since(lake: Store, base: int | None) -> list[int]:
@@ -133,12 +141,13 @@ def _write_listing(
     lake: Store,
     run: str,
     comparison: Comparison,
-    changes: Changes,
     marked: Callable[[Iterable[Image]], Iterator[Image]],
+    *,
+    changed: bool,
 ) -> Artifact | None:
     # Nobody would read the list of a night without changes.
     new = (image.is_new for image in marked(comparison.images()))
-    if not changes.anything and not any(new):
+    if not changed and not any(new):
         return None
     path = layout.run_catalogue(run, uuid.uuid4().hex)
     return write_lines(lake, path, marked(comparison.images()))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
+from tasks.index.centre import CentredRows, MeanVector, centred
 from tasks.index.checks import recall_at, self_hits
 from tasks.index.vector_index import build_index, write_index
 from tasks.lake import layout
@@ -119,8 +120,13 @@ class _Publication:
         counts, rejections = self._count(catalogue)
         vectors = self._write_vectors(counts.images)
         names = self._write_names(catalogue, counts.images)
-        index, checks = self._write_index(vectors, counts.images)
-        artifacts = (catalogue, vectors, names, index)
+        artifacts = [catalogue, vectors, names]
+        mean = None
+        if self._plan.pipeline.ranking.centre:
+            mean = self._mean(vectors)
+            artifacts.append(self._write_mean(mean))
+        index, checks = self._write_index(vectors, counts.images, mean)
+        artifacts.append(index)
         return Manifest(
             version=self._version,
             previous=self._latest.version if self._latest else None,
@@ -193,16 +199,34 @@ class _Publication:
         batches = (np.array(chunk, dtype) for chunk in chunks)
         return write_npy(self._lake, self._path(layout.NPY_IMAGE_NAMES), (count,), dtype, batches)
 
-    def _write_index(self, vectors: Artifact, count: int) -> tuple[Artifact, dict[str, float]]:
+    def _mean(self, vectors: Artifact) -> npt.NDArray[np.float32]:
+        mean = MeanVector(self._card.dimensions)
+        for batch in read_npy_batches(self._lake, vectors, _INDEX_BATCH):
+            mean.add(batch)
+        return mean.mean()
+
+    def _write_mean(self, mean: npt.NDArray[np.float32]) -> Artifact:
+        path = self._path(layout.MEAN_VECTOR)
+        return write_npy(self._lake, path, mean.shape, np.float32, [mean])
+
+    def _write_index(
+        self, vectors: Artifact, count: int, mean: npt.NDArray[np.float32] | None
+    ) -> tuple[Artifact, dict[str, float]]:
         factory = self._plan.pipeline.index_factory
         index = build_index(
-            lambda: track(
-                read_npy_batches(self._lake, vectors, _INDEX_BATCH), count, "indexing images", len
+            lambda: (
+                centred(batch, mean)
+                for batch in track(
+                    read_npy_batches(self._lake, vectors, _INDEX_BATCH),
+                    count,
+                    "indexing images",
+                    len,
+                )
             ),
             (count, self._card.dimensions),
             factory,
         )
-        rows = StoredRows(self._lake, vectors.path)
+        rows = CentredRows(StoredRows(self._lake, vectors.path), mean)
         checks = {"recall_at_10": recall_at(index, rows), "self_hits": self_hits(index, rows)}
         if checks["self_hits"] < _LEAST_SELF_HITS or checks["recall_at_10"] < _LEAST_RECALL:
             raise UserError(

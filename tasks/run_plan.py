@@ -54,6 +54,7 @@ class RunPlan(BaseModel):
         changes: what was found.
         shards: the work.
         model_to_build: whether the lake lacked the model, or it had been found damaged.
+        reranked: the release that the changes are against ranks or indexes by other settings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +73,7 @@ class RunPlan(BaseModel):
     changes: Changes
     shards: list[Shard]
     model_to_build: bool = False
+    reranked: bool = False
 
     def members(self, shard: str) -> Artifact:
         """Returns the list of a shard's images.
@@ -92,7 +94,7 @@ class RunPlan(BaseModel):
     @property
     def changes_release(self) -> bool:
         """Tells whether the run has a release to make."""
-        return bool(self.shards) or self.changes.anything
+        return bool(self.shards) or self.changes.anything or self.reranked
 
     def agrees_with(self, release: Manifest) -> bool:
         """Tells whether images of a release may stand beside those of this run."""

@@ -28,6 +28,7 @@ from tasks.lake.releases import Releases
 from tasks.lake.store import NotAnObjectError, Store
 from tasks.model import card_of_release, open_vectorizer
 from tasks.query import read_query
+from tasks.release_ranking import ranking_of, read_mean
 from tasks.run_plan import open_catalogue
 from tasks.settings import Settings
 from tasks.tables import open_console, show_results
@@ -124,6 +125,8 @@ class Searcher:
             StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS].path, mapped=True),
             StoredRows(lake, release.artifacts[layout.NPY_IMAGE_NAMES].path, mapped=True),
             vectorize=lambda image: self._vector(resized_rgb(image, self._preprocessing)),
+            ranking=ranking_of(release),
+            mean=read_mean(lake, release),
         )
 
     def search(self, query: str, n: int, allowed: tuple[str, ...] = ()) -> Answer:

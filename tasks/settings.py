@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from tasks.errors import UserError
+from tasks.index.ranking import Ranking
 
 # Query parameters that let whoever has the URI in: of signed URIs, and tokens.
 _KEYS_TO_A_DOOR = ("signature", "sig", "token", "credential", "secret", "password", "key")
@@ -41,6 +42,7 @@ class PipelineSettings(BaseModel):
     runtime: Literal["onnx", "keras"] = Field("onnx", description="What `vectorize` computes with.")
     resize: Literal["stretch"] = "stretch"
     index_factory: str = Field("RaBitQfs", description="FAISS factory string of the index.")
+    ranking: Ranking = Ranking()
     shard_size: int = Field(500, ge=1, le=10_000, description="Images a shard, at most.")
     max_shards: int = Field(1_000, ge=1, description="Larger catalogues get larger shards.")
 

@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import UserError
+from tasks.index.centre import CentredRows, centred
 from tasks.index.cosine import get_cosine_similarity
 from tasks.index.nearest import OVERSAMPLE, Scores, find_nearest
-from tasks.index.rows import Ids, RowReader
+from tasks.index.ranking import PLAIN, Ranking
+from tasks.index.rerank import rerank
+from tasks.index.rows import Ids, RememberedRows, RowReader
 from tasks.index.vector_index import Vectors
 
 _NEIGHBOURS = 50
@@ -21,28 +24,34 @@ _NEIGHBOURS = 50
 class ImageSearchEngine:
     """Finds the most similar images of a catalogue by the cosine of their vectors.
 
-    An index proposes candidates and the stored vectors decide: every score is exact. Hits come
-    best first, and those of equal score in the order of their names.
+    An index proposes candidates and the stored vectors decide: every score is exact. Hits come in
+    the order of the ranking: unless it judges them with their neighbours, those of higher score
+    first, and those of equal score in the order of their names.
 
     Args:
-        index: the index over `vectors`.
+        index: the index over `vectors`, centred if the ranking says so.
         vectors: rows (N, d) float32, as the vectorizer returned them.
         names: rows (N,) of strings, ascending by code point; row i names row i of `vectors`.
         vectorize: turns an image (h, w, 3) uint8, BGR, into its vector (d,). Not needed to search
             by vector or by name.
         oversample: candidates that are scored exactly at first for each hit wanted.
+        ranking: how hits are put into order; by default by the cosine of the vectors as they are.
+        mean: what centres vectors (d,), if the ranking wants that.
 
     Raises:
         UserError: index, vectors and names do not have the same number of rows.
     """
 
-    def __init__(
+    def __init__(  # pylint: disable=too-many-arguments  # the parts of a release
         self,
         index: faiss.Index,
         vectors: RowReader,
         names: RowReader,
         vectorize: Callable[[npt.NDArray[np.uint8]], Vectors] | None = None,
         oversample: int = OVERSAMPLE,
+        *,
+        ranking: Ranking = PLAIN,
+        mean: Vectors | None = None,
     ) -> None:
         if not index.ntotal == len(vectors) == len(names):
             raise UserError(
@@ -51,6 +60,8 @@ class ImageSearchEngine:
             )
         self._index = index
         self._vectors = vectors
+        self._mean = mean
+        self._ranking = ranking
         self._names = names
         self._vectorize = vectorize
         self._oversample = oversample
@@ -96,7 +107,8 @@ class ImageSearchEngine:
         Raises:
             UserError: `vector` is not such a vector, or `n` is less than 1.
         """
-        return self._named(*self._nearest(vector, n))
+        ids, scores = self._nearest(vector, n)
+        return self._named(ids[:n], scores[:n])
 
     def most_similar_to_name(self, name: str, n: int = 5) -> list[tuple[float, str]]:
         """Returns the `n` images most similar to an image of the catalogue, itself the first.
@@ -113,13 +125,17 @@ class ImageSearchEngine:
         """
         row = self._row_of(name)
         vector = self._vectors.read_rows(np.array([row]))[0]
-        ids, scores = self._nearest(vector, n)
+        ids, scores = self._nearest(vector, n, but=row)
         # Its exact duplicates have the same score, and may have smaller names.
         others = ids != row
-        own = get_cosine_similarity(vector, vector)
+        direction = centred(vector, self._mean)
+        own = get_cosine_similarity(direction, direction)
         return self._named(np.insert(ids[others], 0, row), np.insert(scores[others], 0, own))[:n]
 
-    def _nearest(self, vector: npt.NDArray[Any], n: int) -> tuple[Ids, Scores]:
+    def _nearest(
+        self, vector: npt.NDArray[Any], n: int, but: int | None = None
+    ) -> tuple[Ids, Scores]:
+        """Returns at least `n` rows in order, if there are; `but` is not to speak for others."""
         if n < 1:
             raise UserError(f"the number of images to find is {n}; ask for 1 or more")
         if vector.shape != (self._index.d,):
@@ -130,7 +146,16 @@ class ImageSearchEngine:
         query = np.asarray(vector, dtype=np.float32)
         if not np.isfinite(query).all():
             raise UserError("the query vector is not finite; use another query image")
-        return find_nearest(self._index, self._vectors, query, n, self._oversample)
+        query = centred(query, self._mean)
+        rows = RememberedRows(CentredRows(self._vectors, self._mean))
+        candidates = self._ranking.candidates
+        ids, scores = find_nearest(self._index, rows, query, n, self._oversample, more=candidates)
+        if candidates and query.any():
+            judged = ids[ids != but][:candidates]
+            order = rerank(query, rows.read_rows(judged), self._ranking)
+            rest = ids[~np.isin(ids, judged)]
+            ids, scores = _in_order(ids, scores, np.concatenate([judged[order], rest]))
+        return ids, scores
 
     def _named(self, ids: Ids, scores: Scores) -> list[tuple[float, str]]:
         names = self._names.read_rows(ids)
@@ -152,3 +177,9 @@ class ImageSearchEngine:
 
     def _name_of(self, row: int) -> str:
         return str(self._names.read_rows(np.array([row]))[0])
+
+
+def _in_order(ids: Ids, scores: Scores, wanted: Ids) -> tuple[Ids, Scores]:
+    """Returns the same rows with their scores in another order."""
+    by_id = np.argsort(ids)
+    return wanted, scores[by_id[np.searchsorted(ids, wanted, sorter=by_id)]]

@@ -17,8 +17,14 @@ _MAX_GROWTH = 64
 Scores = npt.NDArray[np.float64]
 
 
-def find_nearest(
-    index: faiss.Index, vectors: RowReader, query: Vectors, n: int, oversample: int = OVERSAMPLE
+def find_nearest(  # pylint: disable=too-many-arguments  # what a search is made of
+    index: faiss.Index,
+    vectors: RowReader,
+    query: Vectors,
+    n: int,
+    oversample: int = OVERSAMPLE,
+    *,
+    more: int = 0,
 ) -> tuple[Ids, Scores]:
     """Returns the `n` rows most similar to a vector, of N rows.
 
@@ -30,14 +36,18 @@ def find_nearest(
         query: (d,) float32, of any length.
         n: how many, at least 1.
         oversample: candidates that are scored exactly at first for each row wanted.
+        more: also return what else has been scored, up to this many in all. Their scores are exact,
+            but others of such a score may be missing.
 
     Returns:
-        Row numbers and cosine similarities, (min(n, N),) each: best first, equal ones in row order.
+        Row numbers and cosine similarities, (min(max(n, more), N),) each: best first, equal ones in
+        row order.
     """
+    keep = max(n, more)
     if not query.any():
-        ids = np.arange(min(n, index.ntotal))  # all rows are equally dissimilar to it
+        ids = np.arange(min(keep, index.ntotal))  # all rows are equally dissimilar to it
         return ids, np.zeros(len(ids))
-    wanted = max(oversample * n, _MIN_CANDIDATES)
+    wanted = max(oversample * n, _MIN_CANDIDATES, more)
     most = wanted * _MAX_GROWTH
     unit_query = normalize(query)[np.newaxis]
     while wanted < index.ntotal:
@@ -50,10 +60,10 @@ def find_nearest(
             break
         scores = _score(vectors, ids, query)
         if len(ids) < wanted or wanted == most or _is_complete(scores, estimate, n):
-            return _rank(ids, scores, n)
+            return _rank(ids, scores, keep)
         wanted = min(wanted * _GROWTH, most)
     ids = np.arange(index.ntotal)
-    return _rank(ids, _score(vectors, ids, query), n)
+    return _rank(ids, _score(vectors, ids, query), keep)
 
 
 def _score(vectors: RowReader, ids: Ids, query: Vectors) -> Scores:

@@ -36,6 +36,27 @@ class ArrayRows:
         return np.asarray(self._array[rows])
 
 
+class RememberedRows:
+    """The rows of an array; those read last are not fetched again. For one search, no longer."""
+
+    def __init__(self, rows: RowReader) -> None:
+        self._rows = rows
+        self._last: dict[int, npt.NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        """Returns the number of rows."""
+        return len(self._rows)
+
+    def read_rows(self, rows: Ids, /) -> npt.NDArray[Any]:
+        """Returns the given rows, shape (len(rows), …), in the order asked for."""
+        wanted = rows.tolist()
+        if wanted and self._last.keys() >= set(wanted):
+            return np.stack([self._last[row] for row in wanted])
+        found = self._rows.read_rows(rows)
+        self._last = dict(zip(wanted, found, strict=True))
+        return found
+
+
 def read_batches(rows: RowReader, ids: Ids) -> Iterator[npt.NDArray[Any]]:
     """Reads the rows `ids` in this order, in batches of bounded memory."""
     for start in range(0, len(ids), BATCH_ROWS):

@@ -1,0 +1,28 @@
+"""The ranking that a release was published with: its settings and the mean that centres."""
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.index.ranking import PLAIN, Ranking
+from tasks.lake import layout
+from tasks.lake.arrays import read_npy_batches
+from tasks.lake.manifest import Manifest
+from tasks.lake.store import Store
+
+
+def ranking_of(release: Manifest) -> Ranking:
+    """Returns the settings of a release; one made before there were any ranks by similarity."""
+    pinned = release.pipeline.get("ranking")
+    return PLAIN if pinned is None else Ranking.model_validate(pinned)
+
+
+def read_mean(lake: Store, release: Manifest) -> npt.NDArray[np.float32] | None:
+    """Returns the mean (d,) that centres a release's vectors, or None if they are not centred.
+
+    Raises:
+        DamagedError: the mean is missing or not what was stored.
+    """
+    if not ranking_of(release).centre:
+        return None
+    (mean,) = read_npy_batches(lake, release.artifacts[layout.MEAN_VECTOR], 2**20)
+    return np.asarray(mean, np.float32)
