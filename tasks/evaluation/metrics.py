@@ -4,6 +4,8 @@ Throughout, `relevant` is (n_queries, n_ranks) of bool: whether what a query got
 first, is right; and `total` (n_queries,) is how many right ones there are for a query at all.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -77,6 +79,6 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def _divide(x: npt.NDArray[np.generic], y: npt.NDArray[np.generic]) -> Figures:
+def _divide(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Figures:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(y > 0, x / y, np.nan), np.float64)

@@ -31,6 +31,8 @@ PIN = f"{RELEASES}/pin.json"
 LOOKS = f"{RELEASES}/looks"
 CLAIM = "claim.json"
 DAMAGE = "damaged.json"
+EVALUATION = "evaluation.json"
+HELD = "held.json"
 SEAL = ".seal.json"
 
 # What the pipeline writes; the original images are not among it.
@@ -45,7 +47,7 @@ ZONES = (
     NEAR_DUPLICATES,
 )
 # What lies beside the artifacts of a release.
-RELEASE_PAPERS = (MANIFEST, CLAIM, DAMAGE)
+RELEASE_PAPERS = (MANIFEST, CLAIM, DAMAGE, EVALUATION, HELD)
 
 
 def completes(path: str) -> bool:
