@@ -104,15 +104,55 @@ def vectorize_command(run: Run, shard: Shard, lake: Lake = "") -> None:
 
 
 @app.command("publish")
-def publish_command(run: Run, lake: Lake = "") -> None:
+def publish_command(
+    run: Run,
+    lake: Lake = "",
+    held: Annotated[
+        bool, typer.Option("--held", help="Search is to wait until `evaluate` accepts it.")
+    ] = False,
+) -> None:
     """Make the next release of the run's shards and of what did not change."""
 
     def work(store: Store, _: Settings) -> Summary:
         from tasks.publish import publish
 
-        return publish(store, run)
+        return publish(store, run, held=held)
 
     _do("publish", work, lake, run)
+
+
+@app.command("evaluate")
+def evaluate_command(  # pylint: disable=too-many-arguments,too-many-positional-arguments  # options of a command line
+    lake: Lake = "",
+    run: Annotated[str, typer.Option(help="Id of the run that evaluates, if one does.")] = "",
+    release: Annotated[int, typer.Option(help="Version; default: the newest.")] = 0,
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="folders (the folder of an image is its label), folders:N (the first N), or a CSV "
+            "file: name,label. Default: the setting `gate.labels`."
+        ),
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option(help="Local folder for report, charts and contact sheet.")
+    ] = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Compare with the release in use, and accept or hold.")
+    ] = False,
+) -> None:
+    """Measure how well a release answers: precision, recall, and by label, with a report."""
+
+    def work(store: Store, settings: Settings) -> Summary:
+        from tasks import evaluate
+
+        if gate:
+            return evaluate.gate(store, settings, release)
+        # Whoever sits at the terminal may read what is theirs to read.
+        return evaluate.evaluate(
+            store, settings, labels=labels, version=release, output=output, allowed=("/",)
+        )
+
+    _do("evaluate", work, lake, run)
 
 
 @app.command("prune")
@@ -226,6 +266,9 @@ def releases_command(
     unpin: Annotated[
         bool, typer.Option("--unpin", help="Let search follow the newest release.")
     ] = False,
+    accept: Annotated[
+        int, typer.Option(help="Let search use this version although it was held back.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """List the releases, and choose the one that search uses."""
@@ -233,7 +276,11 @@ def releases_command(
         from tasks.releases import list_releases
 
         list_releases(
-            open_store(lake or load_settings().lake), pin=pin, unpin=unpin, as_json=as_json
+            open_store(lake or load_settings().lake),
+            pin=pin,
+            unpin=unpin,
+            accept=accept,
+            as_json=as_json,
         )
 
 

@@ -79,7 +79,6 @@ def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport
     names = np.array([image.name for image in loaded], dtype=np.str_)
     digests = np.array([image.sha256 for image in loaded], dtype="U64")
     attempt = uuid.uuid4().hex  # a place that nobody else writes to, see `seals`
-    size = (plan.preprocessing.height, plan.preprocessing.width, 3)
     pixels = (image.rgb[np.newaxis] for image in loaded)
     rows = len(loaded)
     report = LandingReport(
@@ -89,7 +88,7 @@ def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport
         artifacts=[
             write_npy(lake, layout.landing(shard, f"{attempt}/{name}"), shape, dtype, batches)
             for name, shape, dtype, batches in (
-                (layout.NPY_RESIZED_RGB, (rows, *size), np.uint8, pixels),
+                (layout.NPY_RESIZED_RGB, (rows, *plan.preprocessing.shape), np.uint8, pixels),
                 (layout.NPY_IMAGE_DIGESTS, (rows,), digests.dtype, [digests]),
                 (layout.NPY_IMAGE_NAMES, (rows,), names.dtype, [names]),
             )

@@ -95,18 +95,19 @@ def _kept_releases(
 ) -> Iterator[Manifest]:
     releases = Releases(lake)
     pinned, pin_changed = releases.pinned(), releases.pin_changed()
+    usable = releases.usable()
     # An unfinished run must learn what was published since it looked, also if there was none then.
     oldest_base = min(bases, default=None)
     sound = 0
     superseded = float("inf")  # when the next newer release took over
     for release in releases.newest_first():
         since_base = oldest_base is not None and release.version >= oldest_base
-        in_use = since_base or release.version == pinned
+        in_use = since_base or release.version == pinned or release == usable
         # A search may still be reading it, as it was the newest or as it was pinned.
         recent = days_since(max(superseded, pin_changed)) < retention.superseded_days
         if in_use or recent or sound < retention.releases:
             yield release
-        if releases.is_sound(release):
+        if releases.is_sound(release) and releases.held(release.version) is None:
             sound += 1
             superseded = release.created_seconds
 

@@ -35,12 +35,13 @@ _LEAST_SELF_HITS = 0.98
 logger = logging.getLogger(__name__)
 
 
-def publish(lake: Store, run: str) -> Summary:
+def publish(lake: Store, run: str, *, held: bool = False) -> Summary:
     """Makes a release of what the run has computed and what stays of the latest release.
 
     Args:
         lake: the data lake.
         run: id of the run; all its shards and its model are complete.
+        held: search is not to use the release until `evaluate` has accepted it.
 
     Returns:
         What the release holds and what it changed. If this run has published before, or a later
@@ -65,6 +66,8 @@ def publish(lake: Store, run: str) -> Summary:
                 return summary | _summary(standing) | {"already_complete": True}
             version = releases.claim(run)
             manifest = _Publication(lake, plan, latest, base, version).write()
+            if held:
+                releases.hold(version, "it has not been evaluated yet")
             if releases.commit(manifest):
                 break
             logger.info("another run published first; starting over from its release")

@@ -113,7 +113,11 @@ def judge(lake: Store, release: Manifest, labels: dict[str, str]) -> Judged:
     names = release_names(lake, release)
     rows = np.array([row for row, name in enumerate(names) if name in labels], np.int64)
     if len(rows) > MOST_LABELLED:
-        logger.info("%d images are labelled; every %d-th or so is taken", len(rows), len(rows) // MOST_LABELLED)
+        logger.info(
+            "%d images are labelled; every %d-th or so is taken",
+            len(rows),
+            len(rows) // MOST_LABELLED,
+        )
         rows = rows[np.linspace(0, len(rows) - 1, MOST_LABELLED).astype(np.int64)]
     known = [names[row] for row in rows]
     theirs = [labels[name] for name in known]
@@ -151,9 +155,7 @@ def summarize(release: Manifest, source: str, judged: Judged) -> Evaluation:
 def read_evaluation(lake: Store, version: int) -> Evaluation | None:
     """Returns what was measured of a release, or None if nothing was or it cannot be read."""
     try:
-        return Evaluation.model_validate(
-            lake.read_json(layout.release(version, layout.EVALUATION))
-        )
+        return Evaluation.model_validate(lake.read_json(layout.release(version, layout.EVALUATION)))
     except (FileNotFoundError, ValueError):
         return None
 

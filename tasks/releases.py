@@ -13,9 +13,13 @@ from tasks.tables import open_console, show_releases
 
 logger = logging.getLogger(__name__)
 
-
 def list_releases(
-    lake: Store, *, pin: int | None = None, unpin: bool = False, as_json: bool = False
+    lake: Store,
+    *,
+    pin: int | None = None,
+    unpin: bool = False,
+    accept: int = 0,
+    as_json: bool = False,
 ) -> None:
     """Prints the releases, newest first, after changing which of them search uses if asked to.
 
@@ -23,6 +27,7 @@ def list_releases(
         lake: the data lake.
         pin: the version to hold search at; None for no change.
         unpin: let search follow the newest release again.
+        accept: let search use this version although it was held back; 0 for none.
         as_json: print one JSON object, not a table.
 
     Raises:
@@ -35,6 +40,8 @@ def list_releases(
         releases.pin(pin)
     if unpin:
         releases.unpin()
+    if accept:
+        releases.accept(accept)
     pinned, current = _choice(releases)
     listed = [(release, releases.is_sound(release)) for release in releases.newest_first()]
     if as_json:

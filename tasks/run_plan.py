@@ -144,6 +144,7 @@ def preprocessing_of(pipeline: PipelineSettings) -> Preprocessing:
         height=backbone.height,
         width=backbone.width,
         resize=pipeline.resize,
+        interpolation=pipeline.interpolation,
         mode=backbone.preprocessing,
     )
 

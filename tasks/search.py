@@ -32,6 +32,7 @@ from tasks.release_ranking import ranking_of, read_mean
 from tasks.run_plan import open_catalogue
 from tasks.settings import Settings
 from tasks.tables import open_console, show_results
+from tasks.vectorizer.batches import embed_views
 from tasks.vectorizer.vectorizer import Vectorizer
 
 _THUMBNAIL = (256, 256)
@@ -164,7 +165,8 @@ class Searcher:
             card = card_of_release(self._lake, self.release.model)
             self._vectorizer = open_vectorizer(self._lake, card, "onnx", self._settings)
         batch = preprocess_input(rgb[np.newaxis], self._preprocessing.mode)
-        return np.asarray(self._vectorizer.transform(batch)[0])
+        vectors = embed_views(self._vectorizer.transform, batch, self._preprocessing.views)
+        return np.asarray(vectors[0])
 
     def _answer(self, query: str, data: bytes | None, found: list[tuple[float, str]]) -> Answer:
         results = [

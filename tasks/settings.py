@@ -40,7 +40,12 @@ class PipelineSettings(BaseModel):
     weights_sha256: str = Field("", description="Expected SHA-256 of the file `weights` names.")
     precision: Literal["float32"] = "float32"
     runtime: Literal["onnx", "keras"] = Field("onnx", description="What `vectorize` computes with.")
-    resize: Literal["stretch"] = "stretch"
+    resize: Literal["stretch", "letterbox", "center_crop", "multi_crop"] = Field(
+        "stretch", description="How an image gets to the network's input size."
+    )
+    interpolation: Literal["area", "bilinear", "bicubic"] = Field(
+        "area", description="How it is scaled on the way."
+    )
     index_factory: str = Field("RaBitQfs", description="FAISS factory string of the index.")
     ranking: Ranking = Ranking()
     shard_size: int = Field(500, ge=1, le=10_000, description="Images a shard, at most.")
@@ -65,6 +70,20 @@ class LimitSettings(BaseModel):
 
     max_bytes: int = Field(64 * 2**20, ge=1, description="Largest file, in bytes.")
     max_pixels: int = Field(100_000_000, ge=1, description="Largest picture, width times height.")
+
+
+class GateSettings(BaseModel):
+    """When a new release is held back from search."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: str = Field("", description="folders, folders:N, or URI of a CSV file: name,label.")
+    largest_drop: float = Field(
+        0.02, ge=0, description="Of the mean average precision, with labels."
+    )
+    largest_drift: float = Field(
+        0.3, ge=0, le=1, description="Share of neighbours of unchanged images, without labels."
+    )
 
 
 class RetentionSettings(BaseModel):
@@ -126,6 +145,7 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, description="Threads a task computes with; 0 is all cores.")
     pipeline: PipelineSettings = PipelineSettings()
     limits: LimitSettings = LimitSettings()
+    gate: GateSettings = GateSettings()
     retention: RetentionSettings = RetentionSettings()
     page: PageSettings = PageSettings()
     airflow: dict[str, Any] = Field(default_factory=dict, exclude=True)

@@ -13,6 +13,7 @@ from tasks.model import discard_model, open_vectorizer, read_model_card
 from tasks.progress import track
 from tasks.run_plan import RunPlan, read_plan
 from tasks.settings import Settings
+from tasks.vectorizer.batches import embed_views
 
 _BATCH = 32
 
@@ -63,7 +64,11 @@ def _embed(
         discard_model(lake, plan.model)
         raise
     images = npy_shape(lake, features.path)[0]
-    vectors = (vectorizer.transform(batch) for batch in read_npy_batches(lake, features, _BATCH))
+    views = plan.preprocessing.views
+    vectors = (
+        embed_views(vectorizer.transform, batch, views)
+        for batch in read_npy_batches(lake, features, _BATCH)
+    )
     tracked = track(vectors, images, "embedding images", len)
     try:
         target = new_attempt(layout.shard_vectors(plan.model, shard))

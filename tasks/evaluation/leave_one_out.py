@@ -83,9 +83,7 @@ def leave_one_out(
     )
 
 
-def _figures(
-    relevant: npt.NDArray[np.bool_], total: npt.NDArray[np.int64]
-) -> dict[str, Figures]:
+def _figures(relevant: npt.NDArray[np.bool_], total: npt.NDArray[np.int64]) -> dict[str, Figures]:
     return {
         "precision_at_1": precision_at(relevant, 1),
         "precision_at_5": precision_at(relevant, 5),

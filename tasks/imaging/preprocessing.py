@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pydantic
 
 from tasks.imaging.decode import DecodeLimits, decode_image
-from tasks.imaging.resize import resize
+from tasks.imaging.resize import CROPS, Interpolation, Resize, fit
 
 Mode = Literal["caffe", "tf", "torch"]
 
@@ -19,7 +19,8 @@ class Preprocessing(pydantic.BaseModel):
     Attributes:
         height: Rows of the network's input.
         width: Columns of the network's input.
-        resize: How an image gets to that size. "stretch" does not keep the aspect ratio.
+        resize: How an image gets to that size, see `fit`. "stretch" does not keep the aspect ratio.
+        interpolation: How pixels are made from others on the way, see `resize`.
         mode: Arithmetic of `keras.applications.imagenet_utils.preprocess_input`.
         revision: Raised when the arithmetic of this package changes; a release made with another
             one is refused, not searched with skewed vectors.
@@ -29,9 +30,20 @@ class Preprocessing(pydantic.BaseModel):
 
     height: pydantic.PositiveInt = 224
     width: pydantic.PositiveInt = 224
-    resize: Literal["stretch"] = "stretch"
+    resize: Resize = "stretch"
+    interpolation: Interpolation = "area"
     mode: Mode = "caffe"
     revision: Literal[1] = 1
+
+    @property
+    def views(self) -> int:
+        """How many parts of an image the network sees; its vector is their mean."""
+        return CROPS if self.resize == "multi_crop" else 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of an image as `resized_rgb.npy` holds it, its views one below the other."""
+        return self.views * self.height, self.width, 3
 
 
 def load_resized_rgb(
@@ -45,12 +57,14 @@ def load_resized_rgb(
         limits: What to refuse.
 
     Returns:
-        (height, width, 3) uint8, RGB.
+        (views * height, width, 3) uint8, RGB.
 
     Raises:
         RejectedImage: The file cannot be used; the text says why.
     """
-    target = (preprocessing.height, preprocessing.width)
+    # A JPEG decoded at reduced scale has been averaged by area already.
+    reducible = preprocessing.interpolation == "area"
+    target = (preprocessing.height, preprocessing.width) if reducible else None
     return resized_rgb(decode_image(data, limits, target), preprocessing)
 
 
@@ -64,9 +78,15 @@ def resized_rgb(
         preprocessing: The size to reach.
 
     Returns:
-        (height, width, 3) uint8, RGB.
+        (views * height, width, 3) uint8, RGB.
     """
-    resized = resize(image_bgr, preprocessing.height, preprocessing.width)
+    resized = fit(
+        image_bgr,
+        preprocessing.height,
+        preprocessing.width,
+        preprocessing.resize,
+        preprocessing.interpolation,
+    )
     return np.asarray(cv2.cvtColor(resized, cv2.COLOR_BGR2RGB), np.uint8)
 
 

@@ -1,27 +1,89 @@
-"""Resize an image by stretching it, averaging where it shrinks and interpolating where it grows."""
+"""Bring an image to a size: stretched, whole on white, or cut out of its middle or all along it."""
+
+from typing import Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+Resize = Literal["stretch", "letterbox", "center_crop", "multi_crop"]
+Interpolation = Literal["area", "bilinear", "bicubic"]
 
-def resize(image: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+Image = npt.NDArray[np.uint8]
+
+# What `multi_crop` cuts out: both ends and the middle.
+CROPS = 3
+_WHITE = 255
+
+
+def resize(image: Image, height: int, width: int, interpolation: Interpolation = "area") -> Image:
     """Stretches an image to a size; the aspect ratio is not kept.
-
-    An axis that shrinks is averaged by area, which does not alias; an axis that grows is
-    interpolated linearly. Shrinking comes first: OpenCV averages by area only where no axis grows.
 
     Args:
         image: (h, w, 3) uint8.
         height: Rows of the result.
         width: Columns of the result.
+        interpolation: "area": an axis that shrinks is averaged by area, which does not alias; an
+            axis that grows is interpolated linearly. Shrinking comes first: OpenCV averages by
+            area only where no axis grows. "bilinear" and "bicubic" do the same to every axis and
+            alias where it shrinks.
 
     Returns:
         (height, width, 3) uint8.
     """
+    if interpolation != "area":
+        flag = cv2.INTER_LINEAR if interpolation == "bilinear" else cv2.INTER_CUBIC
+        return np.asarray(cv2.resize(image, (width, height), interpolation=flag), np.uint8)
     rows, columns = image.shape[:2]
     shrunk = cv2.resize(
         image, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA
     )
     stretched = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(stretched, np.uint8)
+
+
+def fit(
+    image: Image, height: int, width: int, how: Resize, interpolation: Interpolation = "area"
+) -> Image:
+    """Brings an image to a size.
+
+    Args:
+        image: (h, w, 3) uint8.
+        height: Rows of one view.
+        width: Columns of one view.
+        how: "stretch" distorts; "letterbox" shows all of it on white; "center_crop" cuts off what
+            is too long; "multi_crop" cuts out three views, both ends and the middle.
+        interpolation: See `resize`.
+
+    Returns:
+        (views * height, width, 3) uint8: the views one below the other.
+    """
+    match how:
+        case "stretch":
+            return resize(image, height, width, interpolation)
+        case "letterbox":
+            return _letterbox(image, height, width, interpolation)
+        case "center_crop":
+            return resize(_crop(image, height, width, 0.5), height, width, interpolation)
+        case "multi_crop":
+            places = np.linspace(0, 1, CROPS)
+            views = (_crop(image, height, width, float(place)) for place in places)
+            return np.concatenate([resize(view, height, width, interpolation) for view in views])
+
+
+def _letterbox(image: Image, height: int, width: int, interpolation: Interpolation) -> Image:
+    scale = min(height / image.shape[0], width / image.shape[1])
+    rows, columns = (max(1, round(side * scale)) for side in image.shape[:2])
+    canvas = np.full((height, width, 3), _WHITE, np.uint8)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    canvas[top : top + rows, left : left + columns] = resize(image, rows, columns, interpolation)
+    return canvas
+
+
+def _crop(image: Image, height: int, width: int, place: float) -> Image:
+    """Cuts out the largest part of an aspect ratio; 0 is its first place, 1 the last."""
+    rows, columns = image.shape[:2]
+    scale = min(rows / height, columns / width)
+    tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = round((rows - tall) * place), round((columns - wide) * place)
+    return image[top : top + tall, left : left + wide]

@@ -113,15 +113,43 @@ class Releases:
         """Returns the newest complete release that is sound: what the next one builds on."""
         return next(filter(self.is_sound, self.newest_first()), None)
 
+    def held(self, version: int) -> str | None:
+        """Returns why search must not use a release yet, or None if it may."""
+        try:
+            return str(self._lake.read_json(layout.release(version, layout.HELD))["reason"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return "unknown"
+
+    def hold(self, version: int, reason: str) -> None:
+        """Keeps search from a release, until it is accepted. What follows may build on it."""
+        self._lake.write_json(layout.release(version, layout.HELD), {"reason": reason})
+
+    def accept(self, version: int) -> None:
+        """Lets search use a release that was held back.
+
+        Raises:
+            UserError: there is no such release.
+        """
+        if self.get(version) is None:
+            raise UserError(f"there is no release {version}; `releases` lists those there are")
+        self._lake.delete(layout.release(version, layout.HELD))
+
+    def usable(self) -> Manifest | None:
+        """Returns the newest release that is sound and not held back."""
+        sound = filter(self.is_sound, self.newest_first())
+        return next((release for release in sound if self.held(release.version) is None), None)
+
     def current(self) -> Manifest | None:
-        """Returns the release that search uses: the pinned one, else the newest that is sound.
+        """Returns the release that search uses: the pinned one, else the newest usable one.
 
         Raises:
             UserError: the pinned release is gone or damaged.
         """
         pinned = self.pinned()
         if pinned is None:
-            return self.latest()
+            return self.usable()
         release = self.get(pinned)
         if release is None or not self.is_sound(release):
             raise UserError(

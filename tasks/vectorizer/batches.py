@@ -46,3 +46,25 @@ def transform_in_batches(
         rows = slice(start, start + batch_size)
         vectors[rows] = run(images[rows])
     return vectors
+
+
+def embed_views(
+    transform: Callable[[Images], npt.NDArray[np.float32]],
+    images: npt.NDArray[np.float32],
+    views: int,
+) -> npt.NDArray[np.float32]:
+    """Embeds images of several views each; the vector of an image is the mean of its views'.
+
+    Args:
+        transform: Of a `Vectorizer`.
+        images: (n, views * height, width, 3) float32, preprocessed.
+        views: How many views of an image lie one below the other.
+
+    Returns:
+        (n, dimensions) float32.
+    """
+    if views == 1:
+        return transform(images)
+    count, rows, columns, channels = images.shape
+    vectors = transform(images.reshape(count * views, rows // views, columns, channels))
+    return np.asarray(vectors.reshape(count, views, -1).mean(axis=1), np.float32)

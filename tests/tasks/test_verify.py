@@ -43,7 +43,7 @@ def replace_in_manifest(lake: Store, artifact: Artifact) -> None:
 def test_a_sound_release_has_no_problems(indexed: Store) -> None:
     summary = verify(indexed, SETTINGS)
     assert (summary["release"], summary["sound"], summary["problems"]) == (1, True, [])
-    assert summary["objects"] == 6
+    assert summary["objects"] == 7
     assert summary["bytes"] > 100_000_000
     assert summary["model_sound"]
 
