@@ -108,6 +108,20 @@ releases: install  ## List the releases of the index
 verify: install  ## Read the release that is the newest, and its model, end to end; for cron, too
 	@$(TASK) verify)
 
+# The labelled pictures of Debian's tuxpaint-stamps-default: fetched and unpacked without root, or named by you.
+STAMPS ?= var/evaluation/debian/usr/share/tuxpaint/stamps
+
+var/evaluation/debian/usr/share/tuxpaint/stamps:
+	@command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { \
+		echo "needs Debian's tuxpaint-stamps-default: unpack it and give STAMPS=folder" >&2; exit 1; }
+	@echo "Fetching tuxpaint-stamps-default (160 MB)"
+	@mkdir -p var/evaluation/debian
+	@cd var/evaluation/debian && apt-get download tuxpaint-stamps-default && dpkg-deb -x tuxpaint-stamps-default_*.deb .
+
+.PHONY: evaluate
+evaluate: install $(STAMPS)  ## Measure how good answers are, each way on two labelled catalogues (20 min); ONLY=default
+	@$(TASKS)/python -m demo.evaluate --stamps "$(STAMPS)" --output var/evaluation --only "$(ONLY)"
+
 # --------------------------------------------------------------------------------------------- develop
 
 # Two tests at a time or more, as there are processors; those of one file stay in order.

@@ -58,8 +58,8 @@ def make_catalogue(lake: Store) -> int:
         if not lake.exists(path):
             lake.write(path, data)
     if not lake.exists(QUERY):
-        seen_from_the_right = _open("motorcycle_right.png")
-        lake.write(QUERY, _encode(seen_from_the_right, "jpeg"))
+        seen_from_the_right = open_photo("motorcycle_right.png")
+        lake.write(QUERY, encode(seen_from_the_right, "jpeg"))
     return count
 
 
@@ -69,27 +69,28 @@ def photo_of(name: str) -> str:
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
-    photos = {Path(name).stem: _open(name) for name in PHOTOS}
+    photos = {Path(name).stem: open_photo(name) for name in PHOTOS}
     for number, (stem, photo) in enumerate(photos.items()):
         rng = np.random.default_rng(number)
         for view in range(VIEWS):
             kind = "png" if view % 4 == 3 else "jpeg"
             extension = "png" if kind == "png" else "jpg"
-            yield f"{stem}/view_{view:02d}.{extension}", _encode(_view(photo, rng), kind)
+            yield f"{stem}/view_{view:02d}.{extension}", encode(_view(photo, rng), kind)
     cat, cup = photos["chelsea"], photos["coffee"]
     exif = Image.Exif()
     exif[_ORIENTATION] = _TURN_RIGHT
     yield (
         "chelsea/turned_by_exif.jpg",
-        _encode(cat.transpose(Image.Transpose.ROTATE_90), "jpeg", exif),
+        encode(cat.transpose(Image.Transpose.ROTATE_90), "jpeg", exif),
     )
-    yield "chelsea/grey.png", _encode(cat.convert("L"), "png")
-    yield "coffee/cut_out_with_alpha.png", _encode(_cut_out(cup), "png")
-    whole = _encode(photos["rocket"], "jpeg")
+    yield "chelsea/grey.png", encode(cat.convert("L"), "png")
+    yield "coffee/cut_out_with_alpha.png", encode(_cut_out(cup), "png")
+    whole = encode(photos["rocket"], "jpeg")
     yield BROKEN, whole[: len(whole) // 2]
 
 
-def _open(name: str) -> Image.Image:
+def open_photo(name: str) -> Image.Image:
+    """Returns a photograph that scikit-image carries, grey or RGB."""
     photo = Image.open(Path(skimage.__file__).parent / "data" / name)
     return photo.convert("L" if photo.mode == "L" else "RGB")
 
@@ -116,7 +117,8 @@ def _cut_out(photo: Image.Image) -> Image.Image:
     return cut
 
 
-def _encode(image: Image.Image, kind: str, exif: Image.Exif | None = None) -> bytes:
+def encode(image: Image.Image, kind: str, exif: Image.Exif | None = None) -> bytes:
+    """Returns an image as a file of the given kind."""
     buffer = io.BytesIO()
     image.save(buffer, kind, quality=90, exif=exif or Image.Exif())
     return buffer.getvalue()
