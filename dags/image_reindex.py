@@ -34,11 +34,14 @@ release. Searches go on undisturbed meanwhile, and see the new release once it i
 | `shards.feature_engineering` | once a shard: prepares them for the model |
 | `shards.vectorize` | once a shard: turns them into vectors |
 | `publish` | joins old and new vectors, builds and checks the index, makes the next release |
+| `evaluate` | compares the release with the one in use; lets search use it, or holds it back |
 | `prune` | deletes what no kept release needs |
 | `summary` | says in plain words what the run did; also the result of the run |
 
 - **Nothing changed**: the run is green, and all between `plan` and `summary` is skipped.
 - **Images only went away or were renamed**: the shards are skipped, and there is a new release.
+- **The release answers worse** than the one in use: `evaluate` fails and says by how much, and
+  search stays on the old one. `releases --accept N` lets search use it all the same.
 - **An image cannot be read**: it is left out, and the XCom of `publish` lists it with the reason.
 - **A task fails**: it is tried again, after a pause that doubles each time. The last line of its
   log is the reason. Once that is put right, clear the failed task: what is already done is found
@@ -122,10 +125,16 @@ with DAG(
     build_model = run_task("build_model", doc_md="Makes the model, unless the lake has it.")
     publish = run_task(
         "publish",
-        doc_md="Makes the next release and checks it before anyone can see it.",
-        outlets=[RELEASE],
+        {"held": True},
+        doc_md="Makes the next release and checks it; search does not use it yet.",
         # Without new images the shards are skipped, and there is a release to publish all the same.
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+    )
+    evaluate = run_task(
+        "evaluate",
+        {"gate": True},
+        doc_md="Lets search use the release, unless it answers worse than the one in use.",
+        outlets=[RELEASE],
     )
     prune = run_task("prune", doc_md="Deletes what no kept release needs.")
 
@@ -146,4 +155,4 @@ with DAG(
     todo = changed_shards(plan.output)
     chain(todo, build_model, publish)
     chain(shards.expand_kwargs(todo), publish)
-    chain(publish, prune, dag.add_result(summary(plan.output, publish.output)))
+    chain(publish, evaluate, prune, dag.add_result(summary(plan.output, publish.output)))

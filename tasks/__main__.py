@@ -146,7 +146,7 @@ def evaluate_command(  # pylint: disable=too-many-arguments,too-many-positional-
         from tasks import evaluate
 
         if gate:
-            return evaluate.gate(store, settings, release)
+            return evaluate.gate(store, settings, release, run)
         # Whoever sits at the terminal may read what is theirs to read.
         return evaluate.evaluate(
             store, settings, labels=labels, version=release, output=output, allowed=("/",)

@@ -73,7 +73,7 @@ def evaluate(
     return summary
 
 
-def gate(lake: Store, settings: Settings, version: int) -> Summary:
+def gate(lake: Store, settings: Settings, version: int = 0, run: str = "") -> Summary:
     """Lets search use a release that was published held back, unless it answers worse.
 
     With labels set, the mean average precision must not fall by more than `largest_drop` against
@@ -83,7 +83,8 @@ def gate(lake: Store, settings: Settings, version: int) -> Summary:
     Args:
         lake: the data lake.
         settings: labels and thresholds.
-        version: of the release to judge.
+        version: of the release to judge; 0 for the one that the run has published.
+        run: id of the run.
 
     Returns:
         What was measured.
@@ -92,6 +93,7 @@ def gate(lake: Store, settings: Settings, version: int) -> Summary:
         UserError: the release stays held back.
     """
     releases = Releases(lake)
+    version = version or _published(lake, run)
     release, current = _release(lake, version), releases.current()
     with timed() as summary:
         summary |= {"release": version, "compared_with": current.version if current else None}
@@ -109,6 +111,13 @@ def gate(lake: Store, settings: Settings, version: int) -> Summary:
             evaluate(lake, settings, version=version)
         releases.accept(version)
     return summary
+
+
+def _published(lake: Store, run: str) -> int:
+    try:
+        return int(lake.read_json(layout.task_result(run, "publish"))["version"])
+    except FileNotFoundError as error:
+        raise UserError(f"run {run} has not published; run its task publish first") from error
 
 
 def _release(lake: Store, version: int) -> Manifest:

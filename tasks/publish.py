@@ -66,7 +66,7 @@ def publish(lake: Store, run: str, *, held: bool = False) -> Summary:
                 return summary | _summary(standing) | {"already_complete": True}
             version = releases.claim(run)
             manifest = _Publication(lake, plan, latest, base, version).write()
-            if held:
+            if held and latest:  # the first one has nothing to be compared with
                 releases.hold(version, "it has not been evaluated yet")
             if releases.commit(manifest):
                 break

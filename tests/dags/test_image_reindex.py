@@ -52,11 +52,12 @@ def test_the_model_is_made_beside_the_shards_and_only_vectorize_waits_for_it(dag
 
 def test_a_release_is_published_after_the_shards_and_old_ones_are_pruned_last(dag: Any) -> None:
     assert dag.get_task("publish").upstream_task_ids == {"shards.vectorize", "build_model"}
-    assert dag.get_task("prune").upstream_task_ids == {"publish"}
+    assert dag.get_task("evaluate").upstream_task_ids == {"publish"}
+    assert dag.get_task("prune").upstream_task_ids == {"evaluate"}
 
 
 def test_a_release_is_an_asset_that_other_dags_can_run_on(dag: Any) -> None:
-    assert [asset.name for asset in dag.get_task("publish").outlets] == ["image_search_release"]
+    assert [asset.name for asset in dag.get_task("evaluate").outlets] == ["image_search_release"]
 
 
 def test_every_task_is_tried_again_after_longer_and_longer_and_has_a_time_limit(dag: Any) -> None:
@@ -132,7 +133,7 @@ def test_changes_go_through_all_stages_shard_by_shard(
     assert set().union(*states(dag_run).values()) == {"success"}
     calls = lake.calls()
     assert calls[0] == ["plan"]
-    assert calls[-2:] == [["publish"], ["prune"]]
+    assert calls[-3:] == [["publish", "--held"], ["evaluate", "--gate"], ["prune"]]
     for shard in ("a1", "b2"):
         stages = [task for task, *options in calls if options == ["--shard", shard]]
         assert stages == ["etl", "feature_engineering", "vectorize"]
@@ -163,12 +164,18 @@ def test_removals_alone_still_make_a_release(lake: StandInLake, run: Callable[..
     lake.plan(anything_to_do=True, removed=2, catalogue=998, unchanged=998)
     dag_run = run()
     assert dag_run.state == "success"
-    assert lake.calls() == [["plan"], ["build_model"], ["publish"], ["prune"]]
+    assert lake.calls() == [
+        ["plan"],
+        ["build_model"],
+        ["publish", "--held"],
+        ["evaluate", "--gate"],
+        ["prune"],
+    ]
     assert states(dag_run)["shards.vectorize"] == {"skipped"}
     assert "2 removed" in result_of(dag_run, "summary")
 
 
-@pytest.mark.parametrize("task", ["plan", "build_model", "vectorize", "publish"])
+@pytest.mark.parametrize("task", ["plan", "build_model", "vectorize", "publish", "evaluate"])
 def test_a_failed_task_fails_the_run_and_nothing_is_published_after_it(
     task: str, lake: StandInLake, run: Callable[..., Any]
 ) -> None:
@@ -177,7 +184,7 @@ def test_a_failed_task_fails_the_run_and_nothing_is_published_after_it(
     dag_run = run()
     assert dag_run.state == "failed"
     assert ["prune"] not in lake.calls()
-    assert (["publish"] in lake.calls()) == (task == "publish")
+    assert (["publish", "--held"] in lake.calls()) == (task in ("publish", "evaluate"))
 
 
 def test_the_form_reaches_the_plan(lake: StandInLake, run: Callable[..., Any]) -> None:
