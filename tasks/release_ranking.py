@@ -26,3 +26,13 @@ def read_mean(lake: Store, release: Manifest) -> npt.NDArray[np.float32] | None:
         return None
     (mean,) = read_npy_batches(lake, release.artifacts[layout.MEAN_VECTOR], 2**20)
     return np.asarray(mean, np.float32)
+
+
+def usually_wrong_below(lake: Store, release: Manifest) -> float | None:
+    """Returns the score below which first hits turned out wrong more often than right, if known."""
+    try:
+        found = lake.read_json(layout.release(release.version, layout.EVALUATION))
+        score = found["calibration"]["usually_wrong_below"]
+        return None if score is None else float(score)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None

@@ -28,7 +28,7 @@ from tasks.lake.releases import Releases
 from tasks.lake.store import NotAnObjectError, Store
 from tasks.model import card_of_release, open_vectorizer
 from tasks.query import read_query
-from tasks.release_ranking import ranking_of, read_mean
+from tasks.release_ranking import ranking_of, read_mean, usually_wrong_below
 from tasks.run_plan import open_catalogue
 from tasks.settings import Settings
 from tasks.tables import open_console, show_results
@@ -71,22 +71,27 @@ def search(
             "query": answer.query,
             "release": answer.release,
             "results": answer.results,
+            "warning": answer.warning,
             "result_json": lake.uri(json_path),
             "result_png": lake.uri(png_path),
         }
         lake.write_json(json_path, summary)
-    show_results(open_console(stderr=True), answer.query, answer.release, answer.results)
+    console = open_console(stderr=True)
+    show_results(console, answer.query, answer.release, answer.results)
+    if answer.warning:
+        console.print(answer.warning, markup=False)
     return summary
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to one query: the hits, best first, and how to draw them."""
+    """The answer to one query: the hits, best first, how to draw them, and what to beware of."""
 
     query: str
     release: int
     results: list[dict[str, Any]]
     draw: Callable[[], bytes]
+    warning: str = ""
 
 
 def current_release(lake: Store) -> Manifest:
@@ -173,15 +178,33 @@ class Searcher:
             {"rank": rank, "name": name, "score": score, "uri": self._catalogue.uri(name)}
             for rank, (score, name) in enumerate(found, start=1)
         ]
-        return Answer(query, self.release.version, results, lambda: self._draw(query, data, found))
+        others = [score for score, name in found if name != query]
+        warning = self._warning(max(others)) if others else ""
+        return Answer(
+            query,
+            self.release.version,
+            results,
+            lambda: self._draw(query, data, found, warning),
+            warning,
+        )
 
-    def _draw(self, query: str, data: bytes | None, found: list[tuple[float, str]]) -> bytes:
+    def _warning(self, best: float) -> str:
+        """Warns of a best score of which the evaluation of the release says: usually wrong."""
+        threshold = usually_wrong_below(self._lake, self.release)
+        if threshold is None or best >= threshold:
+            return ""
+        return f"No close match: answers below {threshold:.2f} are usually wrong."
+
+    def _draw(
+        self, query: str, data: bytes | None, found: list[tuple[float, str]], warning: str
+    ) -> bytes:
         pictures = [
             (self._thumbnail(self._read(name)), name, score) for score, name in found[:_PICTURED]
         ]
         # Of a path or URI the end tells most, and the rest may be nobody else's business.
         caption = query.rsplit("/", 1)[-1] if _is_place(query) else query
-        return encode_png(draw_results(self._thumbnail(data), pictures, caption))
+        title = warning.partition(":")[0] or "Most similar images"
+        return encode_png(draw_results(self._thumbnail(data), pictures, caption, title))
 
     def _read(self, name: str) -> bytes | None:
         """Returns a catalogue image's file, or None if it is gone or has grown over the limit."""

@@ -47,10 +47,12 @@ class Answers:
     figures: dict[str, Figures]
 
 
-def leave_one_out(
+def leave_one_out(  # pylint: disable=too-many-locals  # the bookkeeping of a block
     vectors: npt.NDArray[np.float32], labels: Sequence[str], ranking: Ranking
 ) -> Answers:
     """Asks with each image for all others, exactly, in the order that a release ranks them.
+
+    At least two images have the same label.
 
     Args:
         vectors: (n, d), centred as the release wants it.
@@ -65,22 +67,28 @@ def leave_one_out(
         similar = get_cosine_similarity(vectors[block], vectors)
         similar[np.arange(len(block)), block] = -np.inf
         order = np.argsort(-similar, axis=1, kind="stable")[:, :-1]
-        for query, row in zip(block, order, strict=True):
-            first = row[: ranking.candidates]
-            if len(first):
-                row[: len(first)] = first[rerank(vectors[query], vectors[first], ranking)]
+        if ranking.candidates:
+            for query, row in zip(block, order, strict=True):
+                _rerank_first(row, vectors[query], vectors, ranking)
         hits.append(order[:, :KEPT])
         scores.append(np.take_along_axis(similar, order[:, :KEPT], axis=1))
         figures.append(_figures(codes[order] == codes[block, np.newaxis], counts[codes[block]] - 1))
     return Answers(
         queries,
-        np.concatenate(hits) if hits else np.empty((0, 0), np.int64),
-        np.concatenate(scores) if scores else np.empty((0, 0), np.float32),
-        {
-            metric: np.concatenate([part[metric] for part in figures]) if figures else np.empty(0)
-            for metric in METRICS
-        },
+        np.concatenate(hits),
+        np.concatenate(scores),
+        {metric: np.concatenate([part[metric] for part in figures]) for metric in METRICS},
     )
+
+
+def _rerank_first(
+    row: npt.NDArray[np.int64],
+    query: npt.NDArray[np.float32],
+    vectors: npt.NDArray[np.float32],
+    ranking: Ranking,
+) -> None:
+    first = row[: ranking.candidates].copy()
+    row[: len(first)] = first[rerank(query, vectors[first], ranking)]
 
 
 def _figures(relevant: npt.NDArray[np.bool_], total: npt.NDArray[np.int64]) -> dict[str, Figures]:

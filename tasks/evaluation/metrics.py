@@ -70,7 +70,7 @@ def bootstrap_interval(
         Lower and upper end; both NaN if there is no figure.
     """
     known = figures[~np.isnan(figures)]
-    if not len(known):
+    if known.size == 0:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     means = [rng.choice(known, len(known)).mean() for _ in range(resamples)]

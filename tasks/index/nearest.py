@@ -17,7 +17,7 @@ _MAX_GROWTH = 64
 Scores = npt.NDArray[np.float64]
 
 
-def find_nearest(  # pylint: disable=too-many-arguments  # what a search is made of
+def find_nearest(  # pylint: disable=too-many-arguments,too-many-locals  # what a search is made of
     index: faiss.Index,
     vectors: RowReader,
     query: Vectors,

@@ -149,3 +149,14 @@ def test_a_damaged_model_is_an_error_not_an_answer(indexed: Store, master: Path)
     indexed.write(path, indexed.read(path)[:-10])
     with pytest.raises(DamagedError, match=r"vectorizer_model.onnx is damaged"):
         search(indexed, "s", str(master / "coffee_0.jpg"), 1, SETTINGS)
+
+
+@pytest.mark.parametrize(("threshold", "warned"), [(1.1, True), (-1.0, False), (None, False)])
+def test_a_best_score_that_is_usually_wrong_is_warned_of(
+    indexed: Store, threshold: float | None, warned: bool
+) -> None:
+    indexed.write_json(
+        layout.release(1, layout.EVALUATION), {"calibration": {"usually_wrong_below": threshold}}
+    )
+    summary = search(indexed, "s", "coffee_0.jpg", 3, settings_for_tests())
+    assert summary["warning"].startswith("No close match") == warned

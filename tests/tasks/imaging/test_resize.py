@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.imaging.resize import resize
+from tasks.imaging.resize import fit, resize
 
 SIDES = st.integers(1, 60)
 
@@ -62,3 +62,27 @@ def test_an_axis_that_shrinks_is_averaged_although_the_other_grows(shape: tuple[
     resized = resize(image, 50, 50)
 
     assert (resized == 100).all()
+
+
+TALL = np.full((60, 20, 3), 7, np.uint8)
+
+
+def test_a_letterboxed_image_is_whole_and_lies_on_white() -> None:
+    image = fit(TALL, 30, 30, "letterbox")
+    assert (image[:, 10:20] == 7).all()
+    assert (image[:, :10] == 255).all()
+    assert (image[:, 20:] == 255).all()
+
+
+def test_a_centre_crop_keeps_the_aspect_ratio_and_the_middle() -> None:
+    image = TALL.copy()
+    image[:20], image[40:] = 0, 255
+    assert (fit(image, 20, 20, "center_crop") == 7).all()
+
+
+def test_three_crops_are_both_ends_and_the_middle() -> None:
+    image = TALL.copy()
+    image[:20], image[40:] = 0, 255
+    views = fit(image, 20, 20, "multi_crop").reshape(3, 20, 20, 3)
+    assert [int(view[0, 0, 0]) for view in views] == [0, 7, 255]
+    assert [len(np.unique(view)) for view in views] == [1, 1, 1]
