@@ -13,6 +13,7 @@ from tasks.tables import open_console, show_releases
 
 logger = logging.getLogger(__name__)
 
+
 def list_releases(
     lake: Store,
     *,

@@ -103,7 +103,9 @@ def current_release(lake: Store) -> Manifest:
     releases = Releases(lake)
     release = releases.current()
     if release is None and next(releases.newest_first(), None):
-        raise UserError(f"every release in {lake} is damaged; run image_reindex for another")
+        raise UserError(
+            f"every release in {lake} is damaged or held back; run image_reindex for another"
+        )
     if release is None:
         raise UserError(f"there is no release in {lake} yet; run image_reindex first")
     return release

@@ -6,8 +6,16 @@ from tasks.contract import Summary
 from tasks.lake import layout
 from tasks.lake.store import Store
 
-STAGES = ("plan", "etl", "feature_engineering", "build_model", "vectorize", "publish",
-    "evaluate", "prune")
+STAGES = (
+    "plan",
+    "etl",
+    "feature_engineering",
+    "build_model",
+    "vectorize",
+    "publish",
+    "evaluate",
+    "prune",
+)
 
 
 def run_results(lake: Store, run: str) -> dict[str, list[Summary]]:

@@ -38,8 +38,10 @@ def centred(vectors: Vectors, mean: Vectors | None) -> Vectors:
     """
     if mean is None:
         return vectors
-    unit = normalize(vectors)
-    return np.asarray(np.where(unit.any(axis=-1, keepdims=True), unit - mean, unit), np.float32)
+    lengths = np.sqrt(np.vecdot(vectors, vectors, dtype=np.float64))[..., np.newaxis]
+    scales = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    # Of a zero vector, nothing is taken.
+    return np.asarray(vectors * scales.astype(np.float32) - mean * (lengths > 0), np.float32)
 
 
 class CentredRows:
