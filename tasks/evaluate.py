@@ -13,10 +13,13 @@ from tasks.lake import layout
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
-from tasks.release_drift import neighbours_changed
+from tasks.release_drift import least_cosine, neighbours_changed
 from tasks.release_evaluation import Judged, judge, read_labels, release_names, summarize
 from tasks.run_plan import open_catalogue
 from tasks.settings import GateSettings, Settings
+
+# Between two vectors of one image from one model. Other versions of the runtime stay above it.
+_LEAST_COSINE = 0.999
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +79,8 @@ def evaluate(
 def gate(lake: Store, settings: Settings, version: int = 0, run: str = "") -> Summary:
     """Lets search use a release that was published held back, unless it answers worse.
 
-    With labels set, the mean average precision must not fall by more than `largest_drop` against
+    An image that did not change must have the vector that it had, unless the model changed. With
+    labels set, the mean average precision must not fall by more than `largest_drop` against
     the release that search uses now. Without, no more than `largest_drift` of the nearest
     neighbours of unchanged images may have changed, unless the model has.
 
@@ -132,6 +136,22 @@ def _compare(
     lake: Store, settings: Settings, old: Manifest, new: Manifest
 ) -> tuple[str, dict[str, Any]]:
     """Returns why the new release must not be used, if so, and what was measured."""
+    cosine = None
+    if old.model["id"] == new.model["id"]:
+        cosine = least_cosine(lake, old, new)
+    reason, measured = _compare_answers(lake, settings, old, new)
+    reasons = [reason] if reason else []
+    if cosine is not None and cosine < _LEAST_COSINE:
+        reasons.append(
+            f"an image that did not change has another vector (cosine {cosine:.4f}), though the "
+            "model did not change: pictures are decoded or prepared in another way"
+        )
+    return "; ".join(reasons), {"least_cosine": cosine, **measured}
+
+
+def _compare_answers(
+    lake: Store, settings: Settings, old: Manifest, new: Manifest
+) -> tuple[str, dict[str, Any]]:
     if settings.gate.labels:
         return _compare_by_labels(lake, settings, old, new)
     return _compare_by_neighbours(lake, settings, old, new)

@@ -9,7 +9,7 @@ from functools import partial
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.catalogue import Changes, Comparison, Image, open_comparison
+from tasks.lake.catalogue import Comparison, Image, open_comparison
 from tasks.lake.lines import read_lines, write_lines
 from tasks.lake.looks import take_look
 from tasks.lake.manifest import Manifest

@@ -1,7 +1,9 @@
 """How much the answers of two releases differ on images that did not change: no labels needed."""
 
 import numpy as np
+import numpy.typing as npt
 
+from tasks.index.cosine import normalize
 from tasks.index.engine import ImageSearchEngine
 from tasks.index.vector_index import read_index
 from tasks.lake import layout
@@ -42,6 +44,32 @@ def neighbours_changed(
         lost += len(before - now)
         total += len(before)
     return lost / total if total else None
+
+
+def least_cosine(lake: Store, old: Manifest, new: Manifest) -> float | None:
+    """Returns the lowest cosine between the two vectors of an unchanged image.
+
+    Args:
+        lake: the data lake.
+        old: the release to compare with.
+        new: the release to judge; made with the same model.
+
+    Returns:
+        Within [-1, 1]; None if the releases have no unchanged image in common.
+    """
+    names = set(_unchanged(lake, old, new))
+    if not names:
+        return None
+    before, now = (_vectors(lake, release, names) for release in (old, new))
+    return float(np.vecdot(normalize(before), normalize(now)).min())
+
+
+def _vectors(lake: Store, release: Manifest, names: set[str]) -> npt.NDArray[np.float32]:
+    """Returns the vectors (len(names), d) of some images, ordered by name."""
+    images = read_lines(lake, release.artifacts[layout.CATALOGUE], Image)
+    rows = [image.row for image in images if image.name in names and image.row is not None]
+    vectors = StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS].path)
+    return np.asarray(vectors.read_rows(rows), np.float32)
 
 
 def _engine(lake: Store, release: Manifest, settings: Settings) -> ImageSearchEngine:

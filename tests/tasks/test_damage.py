@@ -160,7 +160,9 @@ def test_a_damaged_release_says_so_and_the_next_reindex_makes_another(
     indexed: Store, name: str
 ) -> None:
     cut(indexed, layout.release(1, name))
-    with pytest.raises(UserError, match=r"every release in .* is damaged; run image_reindex"):
+    with pytest.raises(
+        UserError, match=r"every release in .* is damaged or held back; run image_reindex"
+    ):
         search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)
     assert reindex(indexed, "repair")["version"] == 2
     assert search(indexed, "s", "coffee_0.jpg", 1, SETTINGS)["release"] == 2

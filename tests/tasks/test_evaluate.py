@@ -11,8 +11,9 @@ from tasks.evaluate import evaluate, gate
 from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.releases import Releases
-from tasks.lake.seals import seal
+from tasks.lake.seals import new_attempt, seal
 from tasks.lake.store import Store
+from tasks.landing import require_landing
 from tasks.plan import plan
 from tasks.prune import prune
 from tasks.publish import publish
@@ -43,7 +44,8 @@ def ruin(lake: Store, vectors: np.ndarray) -> int:
     assert len(reindexed) == 1
     etl(lake, "ruined", reindexed[0])
     path = layout.shard_vectors(planned["model"], reindexed[0])
-    seal(lake, write_npy(lake, path, vectors.shape, np.float32, [vectors]))
+    artifact = write_npy(lake, new_attempt(path), vectors.shape, np.float32, [vectors])
+    seal(lake, path, artifact, require_landing(lake, reindexed[0]).digest)
     return int(publish(lake, "ruined", held=True)["version"])
 
 
