@@ -103,9 +103,9 @@ def _make_plan(
             everything=full_rebuild or (base is not None and base.model["id"] != model),
             known_limits=_limits_of(base),
         )
-        reranked = base is not None and _ranks_otherwise(base, settings)
-        changed = changes.anything or reranked
-        listing = _write_listing(lake, run, comparison, marked, changed=changed)
+        listing = _write_listing(
+            lake, run, comparison, marked, changes.anything or _ranks_otherwise(base, settings)
+        )
     return RunPlan(
         run=run,
         base=base.version if base else None,
@@ -121,11 +121,13 @@ def _make_plan(
         changes=changes,
         shards=_cut(lake, listing, run, settings, run if full_rebuild else "") if listing else [],
         model_to_build=find_sound_model(lake, model) is None,
-        reranked=reranked,
+        reranked=_ranks_otherwise(base, settings),
     )
 
 
-def _ranks_otherwise(base: Manifest, settings: Settings) -> bool:
+def _ranks_otherwise(base: Manifest | None, settings: Settings) -> bool:
+    if base is None:
+        return False
     pinned = settings.pipeline.model_dump()
     return any(base.pipeline.get(name) != pinned[name] for name in ("ranking", "index_factory"))
 
@@ -142,7 +144,6 @@ def _write_listing(
     run: str,
     comparison: Comparison,
     marked: Callable[[Iterable[Image]], Iterator[Image]],
-    *,
     changed: bool,
 ) -> Artifact | None:
     # Nobody would read the list of a night without changes.

@@ -196,8 +196,9 @@ def test_every_task_can_do_its_work_with_what_the_table_allows_it(
     tasks.fails_on(layout.NPY_IMAGE_NAMES, "publish", "--run", "second")
     for task in ("etl", "feature_engineering", "vectorize"):
         tasks.run(task, *of_shard)
-    published = tasks.run("publish", "--run", "second")
+    published = tasks.run("publish", "--held", "--run", "second")
     assert published["images"] == 4
+    assert tasks.run("evaluate", "--gate", "--run", "second")["compared_with"]
 
     flip_a_bit(lake, layout.release(published["version"], layout.NPY_IMAGE_VECTORS))
     with pytest.raises(TaskFailedError, match=f"release {published['version']} is damaged"):
