@@ -68,7 +68,7 @@ def plan(
             **found.changes.model_dump(),
             "shards": [shard.model_dump(exclude={"members"}) for shard in found.shards],
             "base": found.base,
-            "damaged": _damaged_since(lake, found.base),
+            "damaged": _damaged_since(Releases(lake), found.base),
             "model": found.model,
             "model_to_build": found.model_to_build,
         }
@@ -103,9 +103,8 @@ def _make_plan(
             everything=full_rebuild or (base is not None and base.model["id"] != model),
             known_limits=_limits_of(base),
         )
-        listing = _write_listing(
-            lake, run, comparison, marked, changes.anything or _ranks_otherwise(base, settings)
-        )
+        remade = _must_be_remade(releases, base, settings, model)
+        listing = _write_listing(lake, run, comparison, marked, changes.anything or remade)
     return RunPlan(
         run=run,
         base=base.version if base else None,
@@ -121,22 +120,29 @@ def _make_plan(
         changes=changes,
         shards=_cut(lake, listing, run, settings, run if full_rebuild else "") if listing else [],
         model_to_build=find_sound_model(lake, model) is None,
-        reranked=_ranks_otherwise(base, settings),
+        remade=remade,
     )
 
 
-def _ranks_otherwise(base: Manifest | None, settings: Settings) -> bool:
+def _must_be_remade(
+    releases: Releases, base: Manifest | None, settings: Settings, model: str
+) -> bool:
+    """Tells whether there is a release to make even if no image changed."""
     if base is None:
         return False
     pinned = settings.pipeline.model_dump()
-    return any(base.pipeline.get(name) != pinned[name] for name in ("ranking", "index_factory"))
+    return (
+        bool(_damaged_since(releases, base.version))
+        or not settings_in_common(base, model, settings.limits, settings.catalogue)
+        or any(base.pipeline.get(name) != pinned[name] for name in ("ranking", "index_factory"))
+    )
 
 
-def _damaged_since(lake: Store, base: int | None) -> list[int]:
+def _damaged_since(releases: Releases, base: int | None) -> list[int]:
     """Returns the releases after a base that are damaged: the changes are not against those."""
-    releases = Releases(lake)
     newer = itertools.takewhile(lambda each: each.version > (base or 0), releases.newest_first())
-    return sorted(each.version for each in newer if not releases.is_sound(each))
+    unsound = (each.version for each in newer if not releases.is_sound(each))
+    return sorted((*unsound, *releases.unreadable(base or 0)))
 
 
 def _write_listing(
@@ -167,8 +173,7 @@ def _as_folder(prefix: str) -> str:
 def _require_the_rest_to_stay(
     releases: Releases, base: Manifest | None, settings: Settings, model: str, prefix: str
 ) -> None:
-    whole = base == next(releases.newest_first(), None)
-    if not whole or (
+    if _damaged_since(releases, base.version if base else None) or (
         base and not settings_in_common(base, model, settings.limits, settings.catalogue)
     ):
         raise UserError(

@@ -54,7 +54,8 @@ class RunPlan(BaseModel):
         changes: what was found.
         shards: the work.
         model_to_build: whether the lake lacked the model, or it had been found damaged.
-        reranked: the release that the changes are against ranks or indexes by other settings.
+        remade: though no image changed, there is a release to make: the one that the changes are
+            against has other settings, or a later one was damaged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,7 +74,7 @@ class RunPlan(BaseModel):
     changes: Changes
     shards: list[Shard]
     model_to_build: bool = False
-    reranked: bool = False
+    remade: bool = False
 
     def members(self, shard: str) -> Artifact:
         """Returns the list of a shard's images.
@@ -94,7 +95,7 @@ class RunPlan(BaseModel):
     @property
     def changes_release(self) -> bool:
         """Tells whether the run has a release to make."""
-        return bool(self.shards) or self.changes.anything or self.reranked
+        return bool(self.shards) or self.changes.anything or self.remade
 
     def agrees_with(self, release: Manifest) -> bool:
         """Tells whether images of a release may stand beside those of this run."""

@@ -59,6 +59,11 @@ def verify(
     """
     releases = Releases(lake)
     release = releases.get(version) if version else next(releases.newest_first(), None)
+    if release is None and (version or 0) in (0, *releases.unreadable()) and releases.unreadable():
+        raise UserError(
+            f"the manifest of release {releases.unreadable()[-1]} is damaged or lost; run "
+            "image_reindex to make another release"
+        )
     if release is None:
         raise UserError(
             f"there is no release {version or ''} in {lake}; `releases` lists those there are"
@@ -69,6 +74,8 @@ def verify(
         of_release = [*_damaged(lake, artifacts)]
         if not of_release:
             of_release += _mismatches(lake, release, settings)
+        if not version:
+            of_release += _lost_after(lake, release)
         extra = [*_extra(lake, release)]
         problems = [*of_release, *of_model, *extra]
         for problem in problems:
@@ -127,6 +134,14 @@ def _mark(
 
 def _lines(problems: list[Problem]) -> list[str]:
     return [f"{problem.path}: {problem.kind}, {problem.detail}" for problem in problems]
+
+
+def _lost_after(lake: Store, release: Manifest) -> Iterator[Problem]:
+    """Yields the manifests of newer releases that nobody can read any longer."""
+    for version in Releases(lake).unreadable(release.version):
+        path = layout.release(version, layout.MANIFEST)
+        kind = "damaged" if lake.exists(path) else "missing"
+        yield Problem(path, kind, f"release {version}, made since, cannot be read")
 
 
 def _damaged(lake: Store, artifacts: list[Artifact]) -> Iterator[Problem]:

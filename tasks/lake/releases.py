@@ -43,15 +43,48 @@ class Releases:
 
     def get(self, version: int) -> Manifest | None:
         """Returns a complete release, or None if there is none of that number, or it is damaged."""
-        path = layout.release(version, layout.MANIFEST)
         try:
-            document = read_paper(self._lake, path)
-            return None if document["state"] == _ABANDONED else Manifest.model_validate(document)
+            return self._read(version)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            logger.warning("%s is damaged; passing that release over", self._lake.uri(path))
+        except ValueError:
+            path = self._lake.uri(layout.release(version, layout.MANIFEST))
+            logger.warning("%s is damaged; passing that release over", path)
             return None
+
+    def _read(self, version: int) -> Manifest | None:
+        """Returns a complete release, or None if the number has been closed without one.
+
+        Raises:
+            FileNotFoundError: there is no manifest of that number.
+            ValueError: it is damaged, or that of another number.
+        """
+        document = read_paper(self._lake, layout.release(version, layout.MANIFEST))
+        if document.get("version") != version:
+            raise ValueError(f"the manifest of release {version} is that of another one")
+        return None if document.get("state") == _ABANDONED else Manifest.model_validate(document)
+
+    def unreadable(self, after: int = 0) -> list[int]:
+        """Returns the releases above a number whose manifest has been damaged or lost."""
+        return [version for version in self.numbers() if version > after and self._is_lost(version)]
+
+    def _is_lost(self, version: int) -> bool:
+        try:
+            self._read(version)
+        except ValueError:
+            return True
+        except FileNotFoundError:
+            return self._was_published(version)
+        return False
+
+    def _was_published(self, version: int) -> bool:
+        """Tells whether the run that claimed a number says that it has made it a release."""
+        try:
+            run = self._lake.read_json(layout.release(version, layout.CLAIM))["run"]
+            published = self._lake.read_json(layout.task_result(run, "publish"))
+            return bool(published["version"] == version)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, UserError):
+            return False
 
     def is_sound(self, release: Manifest) -> bool:
         """Tells whether all artifacts of a release are there, and nobody has found one damaged."""
