@@ -9,6 +9,7 @@ from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
 from tasks.lake.seals import new_attempt, refresh_seal, seal, sealed
 from tasks.lake.store import DamagedError, Store
 from tasks.landing import LandingReport, discard_landing, require_landing
+from tasks.model import find_card, vectors_source
 from tasks.progress import track
 from tasks.run_plan import RunPlan, read_plan
 
@@ -33,7 +34,10 @@ def feature_engineering(lake: Store, run: str, shard: str) -> Summary:
     plan = read_plan(lake, run)
     landed = require_landing(lake, shard)
     # Once the vectors are there, nobody needs the features, and they may have been pruned.
-    wanted_no_more = sealed(lake, layout.shard_vectors(plan.model, shard), landed.digest)
+    card = find_card(lake, plan.model)
+    wanted_no_more = card and sealed(
+        lake, layout.shard_vectors(plan.model, shard), vectors_source(landed.digest, card)
+    )
     with timed() as summary:
         features = wanted_no_more or sealed(lake, layout.features(shard), landed.digest)
         complete = features is not None

@@ -4,6 +4,7 @@ The card is the authority for the model's files. A release names its model; one 
 from the same weights is still that model, though its files may have other digests by then.
 """
 
+import hashlib
 import logging
 from typing import Any, Literal
 
@@ -73,6 +74,19 @@ def find_card(lake: Store, model: str) -> ModelCard | None:
     except ValueError:
         logger.warning("%s is damaged", lake.uri(path))
         return None
+
+
+def vectors_source(landing: str, card: ModelCard) -> str:
+    """Returns what the vectors of a shard are sealed with: a digest of its images and the weights.
+
+    A model that no release holds may be built again under its id from other weights.
+
+    Args:
+        landing: digest of the shard's landing report.
+        card: of the model.
+    """
+    parts = f"{landing} {card.weights.get('weights_sha256')}"
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def read_model_card(lake: Store, model: str) -> ModelCard:

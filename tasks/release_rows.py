@@ -20,6 +20,7 @@ from tasks.lake.releases import Releases
 from tasks.lake.seals import break_seal, sealed
 from tasks.lake.store import Artifact, DamagedError, Store
 from tasks.landing import discard_landing, read_landing
+from tasks.model import ModelCard, read_model_card, vectors_source
 from tasks.run_plan import RunPlan
 
 _BATCH = 1024
@@ -60,7 +61,8 @@ class ReleaseRows:
         base: the release that the run was planned against: what did not change is taken from there.
 
     Raises:
-        UserError: the latest release has other settings, and so nothing of it can stay.
+        UserError: the latest release has other settings, and so nothing of it can stay, or the run
+            has no model.
     """
 
     def __init__(
@@ -81,6 +83,10 @@ class ReleaseRows:
     def _seen_later(self) -> tuple[str, ...]:
         """Folders that other runs have looked at later than this one, and published meanwhile."""
         return tuple(release.prefix for release in self._since if release.look > self._plan.look)
+
+    @cached_property
+    def _card(self) -> ModelCard:
+        return read_model_card(self._lake, self._plan.model)
 
     @cached_property
     def _rebuilt(self) -> bool:
@@ -184,7 +190,7 @@ class ReleaseRows:
 
     def _shard_vectors(self, shard: str, landing: str) -> StoredRows | None:
         path = layout.shard_vectors(self._plan.model, shard)
-        artifact = sealed(self._lake, path, landing)
+        artifact = sealed(self._lake, path, vectors_source(landing, self._card))
         try:
             return self._open(artifact) if artifact else None
         except DamagedError:

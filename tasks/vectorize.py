@@ -9,7 +9,13 @@ from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
 from tasks.lake.seals import break_seal, new_attempt, refresh_seal, seal, sealed
 from tasks.lake.store import Artifact, DamagedError, Store
 from tasks.landing import require_landing
-from tasks.model import discard_model, open_vectorizer, read_model_card
+from tasks.model import (
+    ModelCard,
+    discard_model,
+    open_vectorizer,
+    read_model_card,
+    vectors_source,
+)
 from tasks.progress import track
 from tasks.run_plan import RunPlan, read_plan
 from tasks.settings import Settings
@@ -37,9 +43,10 @@ def vectorize(lake: Store, run: str, shard: str, settings: Settings) -> Summary:
     """
     plan = read_plan(lake, run)
     landed = require_landing(lake, shard)
-    target = layout.shard_vectors(plan.model, shard)
+    card = read_model_card(lake, plan.model)
+    target, source = layout.shard_vectors(plan.model, shard), vectors_source(landed.digest, card)
     with timed() as summary:
-        complete = sealed(lake, target, landed.digest) is not None
+        complete = sealed(lake, target, source) is not None
         summary |= {"shard": shard, "already_complete": complete, "images": landed.images}
         if not complete:
             features = sealed(lake, layout.features(shard), landed.digest)
@@ -47,17 +54,16 @@ def vectorize(lake: Store, run: str, shard: str, settings: Settings) -> Summary:
                 raise UserError(
                     f"shard {shard} has no features; clear its task feature_engineering"
                 )
-            artifact = _embed(lake, plan, settings, shard, features)
-            seal(lake, target, artifact, landed.digest)
+            artifact = _embed(lake, plan, card, settings, shard, features)
+            seal(lake, target, artifact, source)
         else:
             refresh_seal(lake, target)
     return summary
 
 
 def _embed(
-    lake: Store, plan: RunPlan, settings: Settings, shard: str, features: Artifact
+    lake: Store, plan: RunPlan, card: ModelCard, settings: Settings, shard: str, features: Artifact
 ) -> Artifact:
-    card = read_model_card(lake, plan.model)
     try:
         vectorizer = open_vectorizer(lake, card, plan.pipeline.runtime, settings)
     except DamagedError:

@@ -59,10 +59,10 @@ def verify(
     """
     releases = Releases(lake)
     release = releases.get(version) if version else next(releases.newest_first(), None)
-    if release is None and (version or 0) in (0, *releases.unreadable()) and releases.unreadable():
+    if release is None and (lost := releases.unreadable()) and version in (0, *lost):
         raise UserError(
-            f"the manifest of release {releases.unreadable()[-1]} is damaged or lost; run "
-            "image_reindex to make another release"
+            f"the manifest of release {version or lost[-1]} is damaged or lost; run image_reindex "
+            "to make another release"
         )
     if release is None:
         raise UserError(

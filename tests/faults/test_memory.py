@@ -14,12 +14,13 @@ from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import read_lines
-from tasks.lake.seals import new_attempt, seal
+from tasks.lake.seals import new_attempt
 from tasks.lake.store import Store
 from tasks.landing import LandingReport, complete_landing
 from tasks.run_plan import read_plan
 from tests.faults.child_tasks import Tasks
 from tests.faults.conftest import local_lake
+from tests.tasks.pipeline import seal_vectors
 
 SMALL, LARGE = 10_000, 100_000
 SHARD = 200
@@ -78,9 +79,7 @@ def make_shard(lake: Store, run: str, model: str, shard: str) -> None:
     complete_landing(lake, report)
     # Like those of a network: not negative, and of far fewer dimensions than they have numbers.
     vectors = np.abs(rng.standard_normal((len(members), LATENT), np.float32) @ BASIS)
-    path = layout.shard_vectors(model, shard)
-    artifact = write_npy(lake, new_attempt(path), vectors.shape, np.float32, [vectors])
-    seal(lake, path, artifact, report.digest)
+    seal_vectors(lake, model, shard, vectors)
 
 
 def measure(folder: Path, model_once: Path, count: int) -> dict[str, int]:

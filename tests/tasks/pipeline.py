@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import skimage
 from PIL import Image
 
@@ -12,9 +13,11 @@ from tasks.contract import Summary
 from tasks.etl import etl
 from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
-from tasks.lake.seals import read_seal
+from tasks.lake.arrays import write_npy
+from tasks.lake.seals import new_attempt, read_seal, seal
 from tasks.lake.store import Store
 from tasks.landing import read_landing
+from tasks.model import read_model_card, vectors_source
 from tasks.plan import plan
 from tasks.publish import publish
 from tasks.settings import RetentionSettings, Settings
@@ -92,3 +95,12 @@ def embed_new(lake: Store, run: str, settings: Settings) -> str:
     feature_engineering(lake, run, shard)
     vectorize(lake, run, shard, settings)
     return shard
+
+
+def seal_vectors(lake: Store, model: str, shard: str, vectors: npt.NDArray[np.float32]) -> None:
+    """Completes a landed shard with these vectors (n, d), whatever the model would have made."""
+    landed = read_landing(lake, shard)
+    assert landed
+    path = layout.shard_vectors(model, shard)
+    artifact = write_npy(lake, new_attempt(path), vectors.shape, np.float32, [vectors])
+    seal(lake, path, artifact, vectors_source(landed.digest, read_model_card(lake, model)))

@@ -9,15 +9,18 @@ from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.evaluate import evaluate, gate
 from tasks.lake import layout
-from tasks.lake.arrays import write_npy
 from tasks.lake.releases import Releases
-from tasks.lake.seals import new_attempt, seal
 from tasks.lake.store import Store
-from tasks.landing import require_landing
 from tasks.plan import plan
 from tasks.prune import prune
 from tasks.publish import publish
-from tests.tasks.pipeline import NOTHING_STAYS, reindex, save_photo, settings_for_tests
+from tests.tasks.pipeline import (
+    NOTHING_STAYS,
+    reindex,
+    save_photo,
+    seal_vectors,
+    settings_for_tests,
+)
 
 LABELS = {
     "cats/chelsea_0.jpg": "cat",
@@ -43,9 +46,7 @@ def ruin(lake: Store, vectors: np.ndarray) -> int:
     reindexed = [shard["shard"] for shard in planned["shards"]]
     assert len(reindexed) == 1
     etl(lake, "ruined", reindexed[0])
-    path = layout.shard_vectors(planned["model"], reindexed[0])
-    artifact = write_npy(lake, new_attempt(path), vectors.shape, np.float32, [vectors])
-    seal(lake, path, artifact, require_landing(lake, reindexed[0]).digest)
+    seal_vectors(lake, planned["model"], reindexed[0], vectors)
     return int(publish(lake, "ruined", held=True)["version"])
 
 

@@ -11,18 +11,21 @@ from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
-from tasks.lake.arrays import write_npy
 from tasks.lake.manifest import Manifest
 from tasks.lake.open_store import open_store
 from tasks.lake.releases import Releases
-from tasks.lake.seals import new_attempt, seal
 from tasks.lake.store import Store
-from tasks.landing import require_landing
 from tasks.plan import plan
 from tasks.prune import prune
 from tasks.publish import publish
 from tasks.vectorize import vectorize
-from tests.tasks.pipeline import NOTHING_STAYS, reindex, save_photo, settings_for_tests
+from tests.tasks.pipeline import (
+    NOTHING_STAYS,
+    reindex,
+    save_photo,
+    seal_vectors,
+    settings_for_tests,
+)
 
 SETTINGS = settings_for_tests()
 
@@ -329,10 +332,8 @@ def test_vectors_that_are_not_finite_are_not_published(indexed: Store, master: P
     save_photo(master / "new.jpg", "coffee", 7)
     work_on_shards(indexed, "second")
     (shard,) = plan(indexed, "second", SETTINGS)["shards"]
-    vectors = layout.shard_vectors(latest(indexed).model["id"], shard["shard"])
     nan = np.full((1, 2048), np.nan, np.float32)
-    artifact = write_npy(indexed, new_attempt(vectors), (1, 2048), np.float32, [nan])
-    seal(indexed, vectors, artifact, require_landing(indexed, shard["shard"]).digest)
+    seal_vectors(indexed, latest(indexed).model["id"], shard["shard"], nan)
     with pytest.raises(UserError, match="not finite"):
         publish(indexed, "second")
     assert latest(indexed).version == 1

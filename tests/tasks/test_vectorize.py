@@ -7,8 +7,10 @@ from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
+from tasks.lake.papers import read_paper, write_paper
 from tasks.lake.store import Store
 from tasks.plan import plan
+from tasks.publish import publish
 from tasks.vectorize import vectorize
 from tests.tasks.pipeline import attempt, save_photo, settings_for_tests
 
@@ -50,6 +52,18 @@ def test_every_image_gets_a_vector(lake: Store, master: Path) -> None:
     shard, model = prepared_shard(lake, master, "r")
     assert vectorize(lake, "r", shard, settings_for_tests())["images"] == 3
     assert vectors(lake, model, shard).shape == (3, 2048)
+
+
+def test_vectors_of_other_weights_do_not_count(lake: Store, master: Path) -> None:
+    shard, model = prepared_shard(lake, master, "r")
+    vectorize(lake, "r", shard, settings_for_tests())
+    card = read_paper(lake, layout.model(model, layout.MODEL_CARD))
+    card["weights"]["weights_sha256"] = "0" * 64
+    write_paper(lake, layout.model(model, layout.MODEL_CARD), card)
+    with pytest.raises(UserError, match=r"is not complete; clear its tasks, from etl on"):
+        publish(lake, "r")
+    assert not vectorize(lake, "r", shard, settings_for_tests())["already_complete"]
+    assert publish(lake, "r")["images"] == 3
 
 
 def test_both_runtimes_give_the_same_vectors(lake: Store, master: Path) -> None:
