@@ -69,13 +69,18 @@ class Needs:
         return lambda: planned() or version == Releases(self._lake).pinned()
 
     def _look(self) -> None:
-        """Takes in the runs that have begun, or got their plan, since the last look."""
+        """Takes in a pin, and the runs that have begun, or got their plan, since the last look."""
+        pinned = Releases(self._lake).pinned()
+        if pinned and pinned not in self.releases and (release := Releases(self._lake).get(pinned)):
+            self.releases.add(pinned)
+            self.models.add(str(release.model["id"]))
         for run in set(run_keys(self._lake)) - self._known_runs:
-            plan = _plan(self._lake, run)
+            found = {item.path: item.modified for item in self._lake.objects(layout.run(run))}
+            plan = _plan(self._lake, run) if layout.plan(run) in found else None
             # The first thing that a run which is being planned writes is its listing.
-            if plan or "listings" not in self._lake.folders(layout.run(run)):
+            if plan or not any(path.startswith(layout.run(run, "listings/")) for path in found):
                 self._known_runs.add(run)
-            if not _is_unfinished(self._lake, run, plan, self._retention):
+            if not _is_unfinished(run, found, plan, self._retention):
                 continue
             self.runs.add(run)
             if plan:
@@ -120,9 +125,24 @@ def _plan(lake: Store, run: str) -> RunPlan | None:
 
 
 def _is_unfinished(
-    lake: Store, run: str, plan: RunPlan | None, retention: RetentionSettings
+    run: str, found: dict[str, float], plan: RunPlan | None, retention: RetentionSettings
 ) -> bool:
-    if lake.exists(layout.task_result(run, "publish")) or (plan and not plan.anything_to_do):
+    """Tells whether tasks of a run may still need what is in the lake.
+
+    Args:
+        run: its folder name.
+        found: paths in the folder, and when each was written.
+        plan: of the run, if it has one.
+        retention: after how long it counts as given up.
+    """
+    published = found.get(layout.task_result(run, "publish"), 0.0)
+    # A run whose tasks were cleared works again, though it has published.
+    work = max((found[path] for path in found if _is_of_work(run, path)), default=0.0)
+    if (published and published >= work) or (plan and not plan.anything_to_do):
         return False
-    newest = max((item.modified for item in lake.objects(layout.run(run))), default=0.0)
-    return days_since(newest) < retention.abandoned_days
+    return days_since(max(found.values(), default=0.0)) < retention.abandoned_days
+
+
+def _is_of_work(run: str, path: str) -> bool:
+    before_publish = ("plan", "build_model", "etl", "feature_engineering", "vectorize")
+    return path.startswith(tuple(layout.run(run, "results", task) for task in before_publish))

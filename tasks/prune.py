@@ -2,12 +2,15 @@
 
 import itertools
 import logging
+import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tasks.contract import Summary, timed
 from tasks.lake import layout
 from tasks.lake.looks import look_number, newest_look
+from tasks.lake.papers import encode_paper, read_paper
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store, StoredObject
 from tasks.needs import Needs, days_since
@@ -26,10 +29,17 @@ class _Folder:
     Attributes:
         items: the objects.
         is_needed: tells whether somebody has come to need them.
+        path: of the folder, where others may come to need it any time; else empty.
     """
 
     items: list[StoredObject]
     is_needed: Callable[[], bool] = lambda: False
+    path: str = ""
+
+    @property
+    def journal(self) -> str:
+        """Where a prune notes that it is at work on the folder, and what it may bring back."""
+        return f"{self.path}/{layout.PRUNING}"
 
 
 def prune(lake: Store, retention: RetentionSettings, *, dry_run: bool = False) -> Summary:
@@ -72,34 +82,73 @@ def _count(zones: dict[str, dict[str, int]], item: StoredObject) -> None:
 
 
 def _remove(lake: Store, folder: _Folder, dry_run: bool) -> Iterator[StoredObject]:
-    """Removes a folder and yields what went, or would go, unless somebody needs it.
+    """Removes a folder and yields what went, or would go, unless somebody needs it."""
+    items = [item for item in folder.items if item.path != folder.journal]
+    begun = next((item for item in folder.items if item.path == folder.journal), None)
+    if begun and days_since(begun.modified) < _UNFINISHED_DAYS:
+        return  # another prune is at work here
+    if begun and folder.is_needed() and not dry_run:
+        _bring_back(lake, folder, _noted(lake, folder))
+    if not folder.items or folder.is_needed():
+        return
+    if not dry_run and folder.path and not _make_incomplete(lake, folder, items, bool(begun)):
+        return
+    for item in items:
+        # What makes it complete has gone; if it is there again, somebody has made it anew.
+        if not dry_run and not (folder.path and layout.completes(item.path)):
+            lake.delete(item.path)
+        yield item
+    if not dry_run and folder.path:
+        lake.delete(folder.journal)
+
+
+def _make_incomplete(lake: Store, folder: _Folder, items: list[StoredObject], begun: bool) -> bool:
+    """Removes what makes a folder complete; tells whether it stays so and all else may go, too.
 
     A run shows its plan before it looks for what is complete, and here what tells so is removed
     before the plans are looked at. So of a run and a prune at the same moment, either the run finds
     nothing complete and makes it anew, elsewhere, or its plan is found here, and all is as before.
-    The same holds for a pin.
+    The same holds for a pin. Two prunes are never at work on one folder, and one that dies has
+    noted what to bring back.
+
+    Args:
+        lake: the data lake.
+        folder: that nobody needs, as far as is known.
+        items: what is in it.
+        begun: a prune that died has begun with it.
     """
-    if not folder.items or folder.is_needed():
-        return
-    if dry_run:
-        yield from folder.items
-        return
-    first = [item for item in folder.items if layout.completes(item.path)]
-    try:
-        papers = [(item.path, lake.read(item.path)) for item in first]
-    except FileNotFoundError:
-        return  # another prune is at work on it, and may have to bring it back
-    for item in first:
-        lake.delete(item.path)
+    first = [item.path for item in items if layout.completes(item.path)]
+    papers = _noted(lake, folder) if begun else _read(lake, first)
+    note = encode_paper({"papers": papers, "attempt": uuid.uuid4().hex})
+    if not begun and not lake.create(folder.journal, note):
+        return False  # another prune is at work here
+    for path in first:
+        lake.delete(path)
     if folder.is_needed():
-        for path, data in papers:
-            lake.create(path, data)
-        return
-    yield from first
-    for item in folder.items:
-        if item not in first:
-            lake.delete(item.path)
-            yield item
+        _bring_back(lake, folder, papers)
+        return False
+    return True
+
+
+def _read(lake: Store, paths: list[str]) -> dict[str, str]:
+    papers = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            papers[path] = lake.read(path).decode(errors="replace")
+    return papers
+
+
+def _noted(lake: Store, folder: _Folder) -> dict[str, str]:
+    try:
+        return dict(read_paper(lake, folder.journal)["papers"])
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def _bring_back(lake: Store, folder: _Folder, papers: dict[str, str]) -> None:
+    for path, paper in papers.items():
+        lake.create(path, paper.encode())
+    lake.delete(folder.journal)
 
 
 def _superfluous(lake: Store, retention: RetentionSettings) -> Iterator[_Folder]:
@@ -116,8 +165,9 @@ def _superfluous(lake: Store, retention: RetentionSettings) -> Iterator[_Folder]
         (layout.LANDING, landed, retention.landing_days),
     ):
         for shard in shards:
-            items = _if_older(lake.objects(f"{zone}/{shard}"), days)
-            yield _Folder(items, needs.asks_for(shard, needs.shards))
+            folder = f"{zone}/{shard}"
+            items = _if_older(lake.objects(folder), days)
+            yield _Folder(items, needs.asks_for(shard, needs.shards), folder)
     for model in models:
         yield from _of_model(lake, model, needs, retention)
     for run in filter(layout.is_run_key, runs):
@@ -141,11 +191,11 @@ def _of_model(
     vectors = f"{layout.MODEL}/{model}/vectors"
     for shard in lake.folders(vectors):
         items = _if_older(lake.objects(f"{vectors}/{shard}"), retention.landing_days)
-        yield _Folder(items, needs.asks_for(shard, needs.shards))
+        yield _Folder(items, needs.asks_for(shard, needs.shards), f"{vectors}/{shard}")
     everything = lake.objects(f"{layout.MODEL}/{model}")
     network = (item for item in everything if not item.path.startswith(f"{vectors}/"))
     items = _if_older(network, retention.abandoned_days)
-    yield _Folder(items, needs.asks_for(model, needs.models))
+    yield _Folder(items, needs.asks_for(model, needs.models), f"{layout.MODEL}/{model}")
 
 
 def _old_releases(lake: Store, needs: Needs) -> Iterator[_Folder]:
@@ -153,11 +203,12 @@ def _old_releases(lake: Store, needs: Needs) -> Iterator[_Folder]:
     releases = Releases(lake)
     for version in releases.numbers():
         # A number above the newest release may be one in the making.
-        if version < newest and version not in needs.releases:
+        if version < newest:
             # Whoever is still at work on one that was abandoned must find that it has been closed.
             days = 0 if releases.get(version) else _UNFINISHED_DAYS
-            items = _if_older(lake.objects(layout.release(version, "").rstrip("/")), days)
-            yield _Folder(items, needs.asks_for_release(version))
+            folder = layout.release(version, "").rstrip("/")
+            items = _if_older(lake.objects(folder), days)
+            yield _Folder(items, needs.asks_for_release(version), folder)
 
 
 def _old_looks(lake: Store) -> Iterator[_Folder]:

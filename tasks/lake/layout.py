@@ -34,6 +34,7 @@ DAMAGE = "damaged.json"
 EVALUATION = "evaluation.json"
 HELD = "held.json"
 SEAL = ".seal.json"
+PRUNING = "pruning.json"
 
 # What the pipeline writes; the original images are not among it.
 ZONES = (

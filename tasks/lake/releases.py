@@ -218,8 +218,11 @@ class Releases:
                 "does not mark so"
             )
         before = self._lake.read(layout.PIN) if self._lake.exists(layout.PIN) else None
+        card = layout.model(str(release.model["id"]), layout.MODEL_CARD)
+        has_model = self._lake.exists(card)
         write_paper(self._lake, layout.PIN, {"version": version})
-        if self.get(version) is None:
+        # What prune had begun to remove, it brings back where it sees the pin; see there.
+        if self.get(version) is None or (has_model and not self._lake.exists(card)):
             if before is None:
                 self.unpin()
             else:

@@ -155,6 +155,18 @@ def test_a_run_that_was_planned_before_there_was_a_release_keeps_all(
     assert [release.version for release in Releases(lake).newest_first()] == [2, 1]
 
 
+def test_what_a_run_needs_that_was_cleared_after_it_had_published_stays(
+    indexed: Store, master: Path
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 9)
+    (part,) = plan(indexed, "cleared", SETTINGS)["shards"]
+    file_result(indexed, "cleared", "publish", None, {})
+    file_result(indexed, "cleared", "etl", part["shard"], etl(indexed, "cleared", part["shard"]))
+    feature_engineering(indexed, "cleared", part["shard"])
+    prune(indexed, NOTHING_STAYS.model_copy(update={"abandoned_days": 1}))
+    assert not vectorize(indexed, "cleared", part["shard"], SETTINGS)["already_complete"]
+
+
 def test_a_run_given_up_long_ago_is_not_waited_for(indexed: Store, master: Path) -> None:
     save_photo(master / "new.jpg", "coffee", 9)
     plan(indexed, "unfinished", SETTINGS)
