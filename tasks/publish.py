@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.index.centre import CentredRows, MeanVector, centred
+from tasks.index.checked_rows import Checksums, ChecksumsOf
 from tasks.index.checks import recall_at, self_hits
 from tasks.index.vector_index import build_index, write_index
 from tasks.lake import layout
@@ -121,9 +122,10 @@ class _Publication:
         """Writes the artifacts and returns the manifest that would make them a release."""
         catalogue = write_lines(self._lake, self._path(layout.CATALOGUE), self._catalogue())
         counts, rejections = self._count(catalogue)
-        vectors = self._write_vectors(counts.images)
-        names = self._write_names(catalogue, counts.images)
-        artifacts = [catalogue, vectors, names]
+        vectors, of_vectors = self._write_vectors(counts.images)
+        names, of_names = self._write_names(catalogue, counts.images)
+        checksums = self._write_checksums(np.stack([of_vectors, of_names], axis=1))
+        artifacts = [catalogue, vectors, names, checksums]
         mean = None
         if self._plan.pipeline.ranking.centre:
             mean = self._mean(vectors)
@@ -187,20 +189,27 @@ class _Publication:
             )
         return counts, rejections
 
-    def _write_vectors(self, count: int) -> Artifact:
+    def _write_vectors(self, count: int) -> tuple[Artifact, Checksums]:
         path, dimensions = self._path(layout.NPY_IMAGE_VECTORS), self._card.dimensions
-        batches = _finite(vector_batches(self._rows.entries(), dimensions))
-        return write_npy(self._lake, path, (count, dimensions), np.float32, batches)
+        batches = ChecksumsOf(_finite(vector_batches(self._rows.entries(), dimensions)))
+        artifact = write_npy(self._lake, path, (count, dimensions), np.float32, batches)
+        return artifact, batches.checksums()
 
-    def _write_names(self, catalogue: Artifact, count: int) -> Artifact:
+    def _write_names(self, catalogue: Artifact, count: int) -> tuple[Artifact, Checksums]:
         def names() -> Iterator[str]:
             return (image.name for image in self._images(catalogue) if image.row is not None)
 
         dtype = np.dtype((np.str_, max(len(name) for name in names())))
         remaining = names()
         chunks = iter(lambda: list(islice(remaining, _INDEX_BATCH)), [])
-        batches = (np.array(chunk, dtype) for chunk in chunks)
-        return write_npy(self._lake, self._path(layout.NPY_IMAGE_NAMES), (count,), dtype, batches)
+        batches = ChecksumsOf(np.array(chunk, dtype) for chunk in chunks)
+        path = self._path(layout.NPY_IMAGE_NAMES)
+        artifact = write_npy(self._lake, path, (count,), dtype, batches)
+        return artifact, batches.checksums()
+
+    def _write_checksums(self, checksums: Checksums) -> Artifact:
+        path = self._path(layout.ROW_CHECKSUMS)
+        return write_npy(self._lake, path, checksums.shape, np.uint32, [checksums])
 
     def _mean(self, vectors: Artifact) -> npt.NDArray[np.float32]:
         mean = MeanVector(self._card.dimensions)

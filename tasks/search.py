@@ -18,7 +18,9 @@ from tasks.imaging.preprocessing import (
     preprocess_input,
     resized_rgb,
 )
+from tasks.index.checked_rows import CheckedRows
 from tasks.index.engine import ImageSearchEngine
+from tasks.index.rows import RowReader
 from tasks.index.vector_index import read_index
 from tasks.lake import layout
 from tasks.lake.arrays import StoredRows
@@ -111,6 +113,23 @@ def current_release(lake: Store) -> Manifest:
     return release
 
 
+def _rows(lake: Store, release: Manifest, settings: Settings) -> tuple[RowReader, RowReader]:
+    """Opens vectors and names; each row is compared with its checksum when it is read."""
+    artifacts = [
+        release.artifacts[name] for name in (layout.NPY_IMAGE_VECTORS, layout.NPY_IMAGE_NAMES)
+    ]
+    vectors, names = (StoredRows(lake, artifact.path, mapped=True) for artifact in artifacts)
+    if layout.ROW_CHECKSUMS not in release.artifacts:  # made before there were any
+        return vectors, names
+    file = local_file(lake, release.artifacts[layout.ROW_CHECKSUMS], settings.cache)
+    of_vectors, of_names = np.load(file, mmap_mode="r", allow_pickle=False).T
+    places = [lake.uri(artifact.path) for artifact in artifacts]
+    return (
+        CheckedRows(vectors, of_vectors, places[0]),
+        CheckedRows(names, of_names, places[1]),
+    )
+
+
 class Searcher:
     """A release opened for searching. The model is loaded when the first picture needs it."""
 
@@ -128,10 +147,11 @@ class Searcher:
         self._limits = DecodeLimits(**release.limits)
         self._vectorizer: Vectorizer | None = None
         index = local_file(lake, release.artifacts[layout.IMAGE_INDEX], settings.cache)
+        vectors, names = _rows(lake, release, settings)
         self.engine = ImageSearchEngine(
             read_index(index),
-            StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS].path, mapped=True),
-            StoredRows(lake, release.artifacts[layout.NPY_IMAGE_NAMES].path, mapped=True),
+            vectors,
+            names,
             vectorize=lambda image: self._vector(resized_rgb(image, self._preprocessing)),
             ranking=ranking_of(release),
             mean=read_mean(lake, release),

@@ -184,6 +184,21 @@ def test_a_damaged_release_is_not_built_on_folder_by_folder(indexed: Store) -> N
         plan(indexed, "repair", SETTINGS, prefix="cats")
 
 
+@pytest.mark.parametrize("name", [layout.NPY_IMAGE_VECTORS, layout.NPY_IMAGE_NAMES])
+def test_search_answers_nothing_from_rows_with_flipped_bits(
+    indexed: Store, master: Path, name: str
+) -> None:
+    path = layout.release(1, name)
+    data = bytearray(indexed.read(path))
+    row = (len(data) - 128) // 6
+    for start in range(128, len(data), row):
+        data[start] ^= 1
+    indexed.write(path, bytes(data))
+    for query in ("coffee_0.jpg", str(master / "coffee_0.jpg")):
+        with pytest.raises(DamagedError, match=rf"{name} is damaged: row \d is another one"):
+            search(indexed, "s", query, 3, SETTINGS)
+
+
 def test_a_damaged_manifest_is_passed_over(indexed: Store) -> None:
     cut(indexed, layout.release(1, layout.MANIFEST))
     assert Releases(indexed).latest() is None
