@@ -115,6 +115,11 @@ def near_duplicates(version: int) -> str:
     return f"{NEAR_DUPLICATES}/{version:06d}/pairs.npy"
 
 
+def near_duplicates_progress(version: int) -> str:
+    """Returns the path that tells how far the look for those pairs is, while it is under way."""
+    return f"{NEAR_DUPLICATES}/{version:06d}/progress.json"
+
+
 def landing(shard: str, name: str) -> str:
     """Returns the path of an output of `etl`."""
     return f"{LANDING}/{shard}/{name}"

@@ -145,6 +145,10 @@ class Asks:
         """Lists groups of near-duplicates."""
         return self._duplicates.groups(self._open.get(version), threshold, offset, limit)
 
+    def busy(self) -> Answer:
+        """Tells whether something is under way that would be lost with this process."""
+        return {"busy": self._duplicates.is_busy()}
+
     def upload_begin(self) -> Answer:
         """Starts an upload."""
         return self._uploads.begin()

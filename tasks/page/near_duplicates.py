@@ -6,7 +6,9 @@ of each image, the vectors decide. Any threshold above is then a matter of milli
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +23,7 @@ from tasks.lake import layout
 from tasks.lake.arrays import StoredRows, read_npy_batches, write_npy
 from tasks.lake.cache import local_file
 from tasks.lake.manifest import Manifest
-from tasks.lake.store import Store
+from tasks.lake.store import Store, TransferError
 from tasks.page.open_releases import OpenRelease
 from tasks.settings import Settings
 
@@ -31,8 +33,14 @@ _NEIGHBOURS = 16
 _BATCH = 128
 # How far an estimate of the index may be off; what it puts lower is not scored.
 _MARGIN = 0.08
-_MOST_IMAGES = 1_000_000
+# Each is compared with each, if only by one bit a dimension: time grows with the square of them.
+# 100,000 take some three minutes (`benchmarks/page.py`), so these take half an hour.
+MOST_IMAGES = 300_000
 _SHOWN = 24
+_KEPT_GROUPINGS = 4
+# How often progress is left in the lake, and after which it is that of somebody who has died.
+_REPORT_SECONDS = 3.0
+_STALE_SECONDS = 60.0
 
 PAIR = np.dtype([("first", "<i4"), ("second", "<i4"), ("score", "<f4")])
 Pairs = npt.NDArray[Any]
@@ -47,11 +55,19 @@ class _Job:
     images: int
     done: int = 0
     failed: str = ""
+    reported: float = 0.0
+
+    def is_running(self) -> bool:
+        """Tells whether it has not ended."""
+        return self.done < self.images and not self.failed
 
 
 @dataclass
 class NearDuplicates:
-    """Near-duplicates of releases; one release is looked through at a time."""
+    """Near-duplicates of releases; one release is looked through at a time.
+
+    How far that is, stands in the lake, too: another worker may be asked next.
+    """
 
     lake: Store
     settings: Settings
@@ -62,14 +78,20 @@ class NearDuplicates:
     def start(self, release: OpenRelease) -> dict[str, Any]:
         """Starts to look through a release, in the background, unless that has been done."""
         manifest = release.manifest
-        if manifest.counts.images > _MOST_IMAGES:
-            raise UserError(f"more than {_MOST_IMAGES} images are too many to compare on this page")
+        if manifest.counts.images > MOST_IMAGES:
+            raise UserError(
+                f"{manifest.counts.images:,} images are too many to compare on this page; "
+                f"it takes {MOST_IMAGES:,} at most"
+            )
         with self._lock:
-            running = any(job.done < job.images and not job.failed for job in self._jobs.values())
-            if not running and not self._is_there(manifest.version):
+            if not self.is_busy() and self.state(release)["state"] in ("missing", "failed"):
                 job = self._jobs[manifest.version] = _Job(manifest.counts.images)
                 threading.Thread(target=self._work, args=(manifest, job), daemon=True).start()
         return self.state(release)
+
+    def is_busy(self) -> bool:
+        """Tells whether a release is being looked through here."""
+        return any(job.is_running() for job in self._jobs.values())
 
     def state(self, release: OpenRelease) -> dict[str, Any]:
         """Tells whether the pairs of a release are there, or how far the work is."""
@@ -79,12 +101,9 @@ class NearDuplicates:
         if job := self._jobs.get(version):
             if job.failed:
                 return {"state": "failed", "release": version, "reason": job.failed}
-            return {
-                "state": "running",
-                "release": version,
-                "done": job.done,
-                "images": job.images,
-            }
+            return _running(version, job.done, job.images)
+        if there := self._elsewhere(version):
+            return _running(version, int(there["done"]), int(there["images"]))
         return {"state": "missing", "release": version}
 
     def groups(
@@ -102,16 +121,7 @@ class NearDuplicates:
         version = release.manifest.version
         if not self._is_there(version):
             raise UserError("nobody has looked for near-duplicates in this release yet; start it")
-        key = version, round(threshold, 4)
-        if key not in self._grouped:
-            if len(self._grouped) > _SHOWN:
-                self._grouped.clear()
-            pairs = np.concatenate(
-                [*read_npy_batches(self.lake, layout.near_duplicates(version), BATCH_ROWS)]
-                or [np.empty(0, PAIR)]
-            )
-            self._grouped[key] = group(pairs[pairs["score"] >= threshold - 1e-6])
-        found = self._grouped[key]
+        found = self._grouping(version, round(threshold, 4))
         return {
             "release": version,
             "threshold": threshold,
@@ -120,6 +130,19 @@ class NearDuplicates:
             "groups": [self._described(release, rows) for rows in found[offset : offset + limit]],
         }
 
+    def _grouping(self, version: int, threshold: float) -> list[list[int]]:
+        key = version, threshold
+        if found := self._grouped.get(key):
+            return found
+        stored = [*read_npy_batches(self.lake, layout.near_duplicates(version), BATCH_ROWS)]
+        pairs = np.concatenate(stored or [np.empty(0, PAIR)])
+        found = group(pairs[pairs["score"] >= threshold - 1e-6])
+        with self._lock:
+            for old in list(self._grouped)[: 1 - _KEPT_GROUPINGS]:
+                del self._grouped[old]
+            self._grouped[key] = found
+        return found
+
     def _described(self, release: OpenRelease, rows: list[int]) -> dict[str, Any]:
         shown = rows[:_SHOWN]
         names = release.table.names_of(shown)
@@ -127,6 +150,23 @@ class NearDuplicates:
 
     def _is_there(self, version: int) -> bool:
         return self.lake.exists(layout.near_duplicates(version))
+
+    def _elsewhere(self, version: int) -> dict[str, Any] | None:
+        """Returns how far another worker is, if one is at it."""
+        try:
+            told = self.lake.read_json(layout.near_duplicates_progress(version))
+        except FileNotFoundError:
+            return None
+        age = time.time() - float(told["at"])
+        return dict(told) if abs(age) < _STALE_SECONDS else None
+
+    def _report(self, version: int, job: _Job) -> None:
+        if time.monotonic() - job.reported < _REPORT_SECONDS:
+            return
+        job.reported = time.monotonic()
+        told = {"done": job.done, "images": job.images, "at": time.time()}
+        with suppress(TransferError):  # the next one will do
+            self.lake.write_json(layout.near_duplicates_progress(version), told)
 
     def _work(self, manifest: Manifest, job: _Job) -> None:
         try:
@@ -149,6 +189,11 @@ class NearDuplicates:
             yield near_pairs(index, vectors, rows)
             # The last image is done when the pairs are stored.
             job.done = min(int(rows[-1]), job.images - 1)
+            self._report(manifest.version, job)
+
+
+def _running(version: int, done: int, images: int) -> dict[str, Any]:
+    return {"state": "running", "release": version, "done": done, "images": images}
 
 
 def near_pairs(index: Any, vectors: RowReader, rows: npt.NDArray[np.int64]) -> Pairs:

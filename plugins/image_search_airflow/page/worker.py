@@ -1,7 +1,8 @@
 """The process that does what the web server must not: it has the tasks' environment, and is asked.
 
-One for each web server process, started when somebody asks, ended when nobody has for a while,
-and started again if it dies. See `tasks/page/worker.py` for the lines that go back and forth.
+One for each web server process, started when somebody asks, ended when nobody has for a while and
+nothing is under way, and started again if it dies. See `tasks/page/worker.py` for the lines that
+go back and forth.
 """
 
 import asyncio
@@ -23,9 +24,12 @@ from image_search_airflow.settings import REPOSITORY, Settings
 # A line holds a thumbnail at most.
 _LONGEST_LINE = 2**24
 _MOST_AT_ONCE = 256
+# What these begin or add to is gone with the worker; all else can be asked again.
+_ONCE = "upload_"
 _TIMEOUT_SECONDS = 60.0
 # Before the keys of a role, which the worker was started with, run out.
 _MOST_SECONDS = 45 * 60.0
+_BUSY_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,13 @@ class WorkerError(Exception):
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
         self.kind = kind
+
+
+class WorkerEndedError(WorkerError):
+    """The worker ended before it has answered."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("passing", f"the page's worker has ended: {reason}; try again")
 
 
 @dataclass
@@ -59,8 +70,30 @@ class _Process:
         return self.process.returncode is None and bool(self.readers) and not self.readers[0].done()
 
     def is_old(self) -> bool:
-        """Tells whether another one should take its place as soon as nothing is lost by that."""
-        return time.monotonic() - self.started > _MOST_SECONDS and not self.pending
+        """Tells whether another one should take its place."""
+        return time.monotonic() - self.started > _MOST_SECONDS
+
+    async def ask(self, number: int, question: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Asks a question under a number of its own.
+
+        Raises:
+            WorkerError: there is no answer.
+        """
+        answer = self.pending[number] = asyncio.get_running_loop().create_future()
+        line = json.dumps({"id": number, "ask": question, "with": given}) + "\n"
+        try:
+            with suppress(ConnectionError):  # the reader of its answers says why it has ended
+                if self.process.stdin:
+                    self.process.stdin.write(line.encode())
+                    await self.process.stdin.drain()
+            said = await asyncio.wait_for(answer, _TIMEOUT_SECONDS)
+        except TimeoutError as error:
+            raise WorkerError("passing", "no answer in time; try again later") from error
+        finally:
+            self.pending.pop(number, None)
+        if "error" in said:
+            raise WorkerError(said["kind"], said["error"])
+        return dict(said["answer"])
 
 
 class PageWorker:
@@ -84,6 +117,7 @@ class PageWorker:
         self._lock = asyncio.Lock()
         self._running: _Process | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
 
     async def ask(self, question: str, **given: Any) -> dict[str, Any]:
         """Asks a question; see `tasks/page/asks.py` for those there are.
@@ -91,28 +125,27 @@ class PageWorker:
         Raises:
             WorkerError: there is no answer, or no worker.
         """
+        try:
+            return await self._ask(question, given)
+        except WorkerEndedError:
+            # Killed, perhaps for want of memory, and not by this question as a rule.
+            if question.startswith(_ONCE):
+                raise
+            return await self._ask(question, given)
+
+    async def _ask(self, question: str, given: Mapping[str, Any]) -> dict[str, Any]:
         worker = await self._worker()
         if len(worker.pending) >= _MOST_AT_ONCE:
             raise WorkerError("passing", "too many questions at once; try again in a moment")
-        number = next(self._numbers)
-        answer = worker.pending[number] = asyncio.get_running_loop().create_future()
         self._postpone_end()
-        try:
-            line = json.dumps({"id": number, "ask": question, "with": given}) + "\n"
-            await self._send(worker, line.encode())
-            said = await asyncio.wait_for(answer, _TIMEOUT_SECONDS)
-        except TimeoutError as error:
-            raise WorkerError("passing", "no answer in time; try again later") from error
-        finally:
-            worker.pending.pop(number, None)
-        if "error" in said:
-            raise WorkerError(said["kind"], said["error"])
-        return dict(said["answer"])
+        return await worker.ask(next(self._numbers), question, given)
 
     async def stop(self) -> None:
-        """Ends the worker, if there is one."""
+        """Ends the worker, if there is one, and what is under way."""
         async with self._lock:
             running, self._running = self._running, None
+        for retiring in self._retiring:
+            retiring.cancel()
         if running:
             await _end(running)
 
@@ -122,9 +155,27 @@ class PageWorker:
             if running and running.is_usable() and not running.is_old():
                 return running
             if running:
-                await _end(running)
+                self._retire(running)
             self._running = await self._start()
             return self._running
+
+    def _retire(self, worker: _Process) -> None:
+        # Kept here, as the loop itself holds its tasks only weakly.
+        task = asyncio.get_running_loop().create_task(self._end_when_done(worker))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _end_when_done(self, worker: _Process) -> None:
+        try:
+            with suppress(WorkerError):
+                while worker.is_usable() and await self._is_busy(worker):
+                    await asyncio.sleep(_BUSY_SECONDS)
+        finally:
+            await _end(worker)
+
+    async def _is_busy(self, worker: _Process) -> bool:
+        answer = await worker.ask(next(self._numbers), "busy", {})
+        return bool(answer.get("busy")) or bool(worker.pending)
 
     async def _start(self) -> _Process:
         environment = await asyncio.to_thread(self._environment)
@@ -153,18 +204,15 @@ class PageWorker:
         ]
         return worker
 
-    async def _send(self, worker: _Process, line: bytes) -> None:
-        stdin = worker.process.stdin
-        with suppress(ConnectionError):  # the reader of its answers says why it has ended
-            if stdin:
-                stdin.write(line)
-                await stdin.drain()
-
     def _postpone_end(self) -> None:
         if self._idle:
             self._idle.cancel()
-        loop = asyncio.get_running_loop()
-        self._idle = loop.call_later(self._idle_seconds, lambda: loop.create_task(self.stop()))
+        self._idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._end_idle)
+
+    def _end_idle(self) -> None:
+        running, self._running = self._running, None
+        if running:
+            self._retire(running)
 
 
 def page_worker() -> PageWorker:
@@ -196,7 +244,7 @@ async def _read_answers(worker: _Process) -> None:
     reason = worker.last_words.removeprefix("error: ") or "it gave no reason"
     for answer in worker.pending.values():
         if not answer.done():
-            answer.set_exception(WorkerError("passing", f"the page's worker has ended: {reason}"))
+            answer.set_exception(WorkerEndedError(reason))
 
 
 async def _read_log(worker: _Process) -> None:

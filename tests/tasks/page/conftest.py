@@ -7,16 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.index.vector_index import build_index, write_index
 from tasks.lake import layout
-from tasks.lake.arrays import write_npy
 from tasks.lake.catalogue import Image
-from tasks.lake.lines import write_lines
 from tasks.lake.open_store import open_store
-from tasks.lake.store import Artifact, Store
+from tasks.lake.store import Store
 from tasks.page.open_releases import OpenReleases
-from tasks.settings import LimitSettings, Settings
-from tests.made_manifest import made_manifest, store_manifest
+from tasks.settings import Settings
+from tests.made_release import store_release
 from tests.tasks.pipeline import save_photo
 
 Publish = Callable[[dict[str, tuple[str, int]]], int]
@@ -56,10 +53,7 @@ def publish(lake: Store) -> Publish:
             _line(lake, name, content, usable) for name, (content, _) in sorted(images.items())
         ]
         table = np.array([_vector(images[name][1], row) for row, name in enumerate(usable)])
-        artifacts = _artifacts(lake, version, lines, usable, table.astype(np.float32))
-        limits = LimitSettings().model_dump()
-        manifest = made_manifest(version, len(usable), artifacts=artifacts, limits=limits)
-        store_manifest(lake, manifest)
+        store_release(lake, version, lines, lambda: [table.astype(np.float32)], "Flat")
         return version
 
     return make
@@ -75,29 +69,6 @@ def _line(lake: Store, name: str, content: str, usable: list[str]) -> Image:
 def _vector(number: int, row: int) -> npt.NDArray[np.float64]:
     base = np.random.default_rng(number).standard_normal(DIMENSIONS)
     return base + 0.01 * np.random.default_rng(row).standard_normal(DIMENSIONS)
-
-
-def _artifacts(
-    lake: Store,
-    version: int,
-    lines: list[Image],
-    names: list[str],
-    vectors: npt.NDArray[np.float32],
-) -> dict[str, Artifact]:
-    def path(name: str) -> str:
-        return layout.release(version, name)
-
-    catalogue = write_lines(lake, path(layout.CATALOGUE), lines)
-    file = Path(lake.root) / "index.faiss"
-    write_index(build_index(lambda: [vectors], vectors.shape, "Flat"), file)
-    rows = np.array(names)
-    stored = (
-        catalogue,
-        lake.upload(path(layout.IMAGE_INDEX), file),
-        write_npy(lake, path(layout.NPY_IMAGE_VECTORS), vectors.shape, np.float32, [vectors]),
-        write_npy(lake, path(layout.NPY_IMAGE_NAMES), rows.shape, rows.dtype, [rows]),
-    )
-    return {Path(artifact.path).name: artifact for artifact in stored}
 
 
 @pytest.fixture

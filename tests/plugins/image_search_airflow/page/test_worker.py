@@ -1,5 +1,6 @@
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ for line in sys.stdin:
     match asked["ask"]:
         case "pid":
             said = {"answer": {"pid": os.getpid()}}
+        case "busy":
+            said = {"answer": {"busy": os.path.exists(sys.argv[0] + ".busy")}}
+        case "slow" if not os.path.exists(sys.argv[0] + ".begun"):
+            open(sys.argv[0] + ".begun", "w").close()
+            continue
         case "die":
             print("error: memory ran out", file=sys.stderr)
             sys.exit(1)
@@ -61,6 +67,51 @@ def test_a_worker_that_dies_says_why_and_is_started_again(interpreter: Interpret
         with pytest.raises(WorkerError, match="has ended: memory ran out"):
             await worker.ask("die")
         assert (await worker.ask("pid"))["pid"] != first["pid"]
+        await worker.stop()
+
+    asyncio.run(asked())
+
+
+@pytest.mark.parametrize(("question", "again"), [("slow", True), ("upload_add", False)])
+def test_what_a_killed_worker_was_asked_is_asked_again_if_nothing_was_lost_with_it(
+    interpreter: Interpreter, question: str, again: bool
+) -> None:
+    python = interpreter(ANSWERS.replace('"slow"', f'"{question}"'))
+
+    async def asked() -> None:
+        worker = worker_of(python)
+        pid = (await worker.ask("pid"))["pid"]
+        slow = asyncio.create_task(worker.ask(question, number=7))
+        while not python.with_name("python.begun").exists():
+            await asyncio.sleep(0.01)
+        os.kill(pid, signal.SIGKILL)
+        if again:
+            assert await slow == {"number": 7}
+        else:
+            with pytest.raises(WorkerError, match=r"has ended.*try again"):
+                await slow
+        await worker.stop()
+
+    asyncio.run(asked())
+
+
+def test_a_worker_that_nobody_asks_finishes_what_is_under_way_first(
+    interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("image_search_airflow.page.worker._BUSY_SECONDS", 0.05)
+    python = interpreter(ANSWERS)
+    busy = python.with_name("python.busy")
+    busy.touch()
+
+    async def asked() -> None:
+        worker = worker_of(python, idle_seconds=0.1)
+        first = (await worker.ask("pid"))["pid"]
+        while (await worker.ask("pid"))["pid"] == first:
+            await asyncio.sleep(0.2)
+        os.kill(first, 0)  # it is still there
+        busy.unlink()
+        while not await asyncio.to_thread(ended, first):
+            pass
         await worker.stop()
 
     asyncio.run(asked())
