@@ -42,35 +42,45 @@ export function results(answer) {
 
 /** Shows a run until it has ended, then its answer; returns it, or null if there is none. */
 export async function follow(runId, place, onState) {
-  const started = Date.now();
   place.setAttribute("aria-busy", "true");
-  for (;;) {
-    let run;
-    try {
-      run = await airflow(`dags/image_search/dagRuns/${encodeURIComponent(runId)}`);
-    } catch (problem) {
-      place.replaceChildren(problem.status === 404 ? emptyState("This run is gone", "It was deleted in Airflow. Search again.") : problemState(problem));
-      return null;
-    }
-    if (run.state === "success") break;
-    if (run.state === "failed") {
-      place.replaceChildren(await failure(runId));
-      return null;
-    }
-    const task = await airflow(`dags/image_search/dagRuns/${encodeURIComponent(runId)}/taskInstances/search`).catch(() => ({}));
-    onState?.(run);
-    show(place, progress(run, task, (Date.now() - started) / 1000));
-    await pause(700);
-  }
   try {
-    return await get("answer", { run_id: runId });
+    const state = await end(runId, place, onState);
+    if (state === "success") return await get("answer", { run_id: runId });
+    place.replaceChildren(state === "gone" ? gone("This run is gone", "It was deleted in Airflow.") : await failure(runId));
   } catch (problem) {
-    place.replaceChildren(problemState(problem));
-    return null;
+    const pruned = "Answers are kept for a while, and this one has been pruned.";
+    place.replaceChildren(problem.status === 404 ? gone("This answer is gone", pruned) : problemState(problem));
   } finally {
     place.setAttribute("aria-busy", "false");
   }
+  return null;
 }
+
+// The run goes on whatever becomes of the connection, or of Airflow's web server: so does this.
+async function end(runId, place, onState) {
+  const path = `dags/image_search/dagRuns/${encodeURIComponent(runId)}`;
+  const started = Date.now();
+  for (let failed = 0; ; ) {
+    try {
+      const run = await airflow(path);
+      if (run.state === "success" || run.state === "failed") return run.state;
+      const task = await airflow(`${path}/taskInstances/search`).catch(() => ({}));
+      onState?.(run);
+      show(place, progress(run, task, (Date.now() - started) / 1000));
+      failed = 0;
+    } catch (problem) {
+      if (problem.status === 404) return "gone";
+      if (!problem.passes) throw problem;
+      failed += 1;
+      if (failed === 1) place.replaceChildren(interrupted(problem));
+    }
+    await pause(Math.min(700 * 2 ** failed, 5000));
+  }
+}
+
+const gone = (title, advice) => emptyState(title, `${advice} Search again.`, el("a", { class: "button primary", href: "./" }, "New search"));
+
+const interrupted = (problem) => emptyState("Trying again …", `${problem.message} The search goes on meanwhile; this page keeps asking for it.`);
 
 // Replaced only where it differs, or a screen reader would read it out again and again.
 function show(place, element) {

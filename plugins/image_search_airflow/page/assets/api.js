@@ -6,6 +6,11 @@ export class Problem extends Error {
     super(message);
     this.status = status;
   }
+
+  /** Tells whether the same request may well have an answer the next time. */
+  get passes() {
+    return this.status === 0 || this.status >= 500;
+  }
 }
 
 const plain = {
@@ -23,8 +28,13 @@ async function answerOf(request) {
   }
   const said = await response.json().catch(() => ({}));
   if (response.ok) return said;
-  const detail = typeof said.detail === "string" ? said.detail : `Airflow answered with status ${response.status}.`;
-  throw new Problem(response.status, plain[response.status] ?? sentence(detail));
+  throw new Problem(response.status, plain[response.status] ?? sentence(reason(said.detail, response.status)));
+}
+
+// What FastAPI finds wrong with a request is a list: where, and what.
+function reason(detail, status) {
+  if (Array.isArray(detail) && detail.length) return detail.map((one) => `${one.loc?.at(-1)}: ${one.msg}`).join("; ");
+  return typeof detail === "string" && detail ? detail : `Airflow answered with status ${status}`;
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");

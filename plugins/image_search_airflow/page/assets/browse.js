@@ -73,14 +73,21 @@ async function filter() {
     drawn = "";
     draw();
   } catch (problem) {
-    if (problem.name !== "AbortError") byId("trouble").replaceChildren(problemState(problem));
+    if (problem.name === "AbortError") return;
+    total = 0;
+    byId("count").textContent = "";
+    tiles.replaceChildren();
+    byId("trouble").replaceChildren(problemState(problem, filter));
   }
 }
 
 function page(number) {
   if (!pages.has(number)) {
     const given = { release, wanted: byId("wanted").value, match: byId("match").value, offset: number * PAGE, limit: PAGE };
-    pages.set(number, get("images", given, asked.signal));
+    const coming = get("images", given, asked.signal);
+    pages.set(number, coming);
+    // What did not come is asked for again.
+    coming.catch(() => pages.get(number) === coming && pages.delete(number));
     // Far pages are forgotten: memory does not grow with the way that somebody scrolls.
     if (pages.size > 30) pages.delete(pages.keys().next().value);
   }
@@ -115,13 +122,21 @@ async function draw() {
     items = await range(start, end);
   } catch (problem) {
     drawn = "";
-    if (problem.name !== "AbortError") byId("trouble").replaceChildren(problemState(problem));
+    if (problem.name !== "AbortError") interrupted(problem);
     return;
   }
+  byId("interrupted").hidden = true;
   if (drawn !== wanted) return; // somebody has scrolled on meanwhile
   tiles.style.setProperty("--columns", columns);
   tiles.style.transform = `translateY(${first * row}px)`;
   place(items, start);
+}
+
+// Said where it can be seen, however far somebody has scrolled.
+function interrupted(problem) {
+  byId("interrupted").hidden = false;
+  byId("interrupted").textContent = `${problem.message}${problem.passes ? " Trying again …" : ""}`;
+  if (problem.passes) setTimeout(draw, 3000);
 }
 
 async function range(start, end) {

@@ -49,7 +49,8 @@ export function emptyState(title, advice, ...more) {
   return el("div", { class: "empty" }, el("h2", {}, title), el("p", {}, advice), ...more);
 }
 
-/** Returns what says that something has gone wrong. */
-export function problemState(problem) {
-  return el("div", { class: "empty bad", role: "alert" }, el("h2", {}, "That did not work"), el("p", {}, problem.message));
+/** Returns what says that something has gone wrong; `again` does it once more, if that may help. */
+export function problemState(problem, again = () => location.reload()) {
+  const button = el("button", { type: "button", onclick: again }, "Try again");
+  return el("div", { class: "empty bad", role: "alert" }, el("h2", {}, "That did not work"), el("p", {}, problem.message), problem.passes ? button : null);
 }

@@ -7,8 +7,10 @@ export function paged(fetchPage, show, empty) {
   const more = el("button", { type: "button", class: "quiet" }, "Show more");
   const holder = el("div", { "aria-busy": "true" }, list);
   let shown = 0;
+  let failed = null;
   const load = async () => {
     more.disabled = true;
+    failed?.remove();
     try {
       const page = await fetchPage(shown);
       const { elements, length } = show(page);
@@ -18,7 +20,9 @@ export function paged(fetchPage, show, empty) {
       if (shown < page.total) holder.append(more);
       else more.remove();
     } catch (problem) {
-      list.append(problemState(problem));
+      more.remove();
+      failed = problemState(problem, load);
+      holder.append(failed);
     }
     more.disabled = false;
     holder.setAttribute("aria-busy", "false");

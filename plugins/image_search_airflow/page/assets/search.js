@@ -139,7 +139,10 @@ function listen() {
   document.addEventListener("dragleave", over(false));
   document.addEventListener("drop", (event) => {
     over(false)(event);
-    if (state.may_search && !form.hidden) take(event.dataTransfer.files[0]);
+    if (!state.may_search || form.hidden) return;
+    const [file] = event.dataTransfer.files;
+    if (file) take(file);
+    else trouble("That is no picture file. Save the picture and drop its file, or copy the picture and paste it.");
   });
   document.addEventListener("paste", (event) => {
     if (state.may_search && !form.hidden && event.clipboardData.files.length) take(event.clipboardData.files[0]);
@@ -153,6 +156,7 @@ function listen() {
   });
   byId("uri").addEventListener("input", () => {
     picture = null;
+    trouble("");
     byId("preview").hidden = true;
     byId("invite").hidden = false;
   });
