@@ -8,11 +8,12 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 REPOSITORY = Path(__file__).parents[2]
 TASKS = REPOSITORY / ".venv" / "tasks" / "bin" / "python"
@@ -23,17 +24,54 @@ _PATIENCE = 240.0
 
 
 @dataclass(frozen=True)
-class RunningAirflow:
-    """An Airflow that answers: its address, and the folder of its lake."""
+class Site:
+    """An API server of Airflow, by its address."""
 
     address: str
-    lake: Path
 
     def call(self, method: str, path: str, body: Any = None, user: str = "admin") -> Any:
         """Calls Airflow's API, or the page's, with a token."""
-        token = self._send("POST", "auth/token", {"username": user, "password": user})
-        headers = {"Authorization": f"Bearer {token['access_token']}"}
-        return self._send(method, path, body, headers)
+        return json.loads(self.fetch(method, path, body, self.token(user)))
+
+    def token(self, user: str = "admin") -> str:
+        """Returns what lets somebody in."""
+        given = {"username": user, "password": user}
+        return str(json.loads(self.fetch("POST", "auth/token", given))["access_token"])
+
+    def fetch(self, method: str, path: str, body: Any = None, token: str = "") -> bytes:
+        """Returns what an address answers with."""
+        headers = {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(  # noqa: S310  # the address is our own
+            f"{self.address}/{path}",
+            method=method,
+            data=body if body is None or isinstance(body, bytes) else json.dumps(body).encode(),
+            headers=headers,
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            return bytes(response.read())
+
+    def is_up(self) -> bool:
+        """Tells whether it answers."""
+        try:
+            with urllib.request.urlopen(f"{self.address}/api/v2/monitor/health", timeout=5):  # noqa: S310
+                return True
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class RunningAirflow(Site):
+    """All of an Airflow, its home, and the URI of its lake."""
+
+    home: Path
+    lake_uri: str
+
+    @property
+    def lake(self) -> Path:
+        """The folder of a lake on this machine."""
+        return Path(urlsplit(self.lake_uri).path)
 
     def run_dag(self, dag: str, run_id: str, **conf: Any) -> str:
         """Runs a DAG to its end; returns how it ended."""
@@ -57,26 +95,6 @@ class RunningAirflow:
             if error.code == 404:  # the DAG has not been parsed yet
                 return None
             raise
-
-    def _send(
-        self, method: str, path: str, body: Any, headers: dict[str, str] | None = None
-    ) -> Any:
-        request = urllib.request.Request(  # noqa: S310  # the address is our own
-            f"{self.address}/{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", **(headers or {})},
-        )
-        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
-            return json.load(response)
-
-    def is_up(self) -> bool:
-        """Tells whether it answers."""
-        try:
-            with urllib.request.urlopen(f"{self.address}/api/v2/monitor/health", timeout=5):  # noqa: S310
-                return True
-        except OSError:
-            return False
 
 
 def until(ask: Any) -> Any:
@@ -103,13 +121,53 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_airflow(home: Path, lake: Path) -> Iterator[RunningAirflow]:
-    """Starts an Airflow with an empty database, and ends it with all it has started."""
+def running_airflow(
+    home: Path, lake_uri: str, extra: Mapping[str, str] | None = None
+) -> Iterator[RunningAirflow]:
+    """Starts an Airflow, and ends it with all it has started.
+
+    Args:
+        home: its folder; with an empty database, unless there is one already.
+        lake_uri: where its lake is.
+        extra: more environment variables.
+    """
     port = free_port()
+    environment = {**airflow_environment(home, lake_uri), **(extra or {})}
+    with running(["scripts/up.sh", str(port)], environment, home / "up.log"):
+        airflow = RunningAirflow(f"http://localhost:{port}", home, lake_uri)
+        until(airflow.is_up)
+        yield airflow
+
+
+@contextmanager
+def running(
+    command: list[str], environment: Mapping[str, str], log: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Runs a command in a process group of its own, and ends it with SIGTERM."""
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def airflow_environment(home: Path, lake_uri: str) -> dict[str, str]:
+    """Returns the environment of an Airflow with its three people."""
     passwords = home / "passwords.json"
     passwords.write_text(json.dumps({name: name for name in USERS}), encoding="utf-8")
     users = ",".join(f"{name}:{role}" for name, role in USERS.items())
-    environment = {
+    return {
         **{name: value for name, value in os.environ.items() if "IMAGE_SEARCH" not in name},
         **_settings(),
         "PATH": f"{REPOSITORY / '.venv/airflow/bin'}{os.pathsep}{os.environ['PATH']}",
@@ -120,27 +178,12 @@ def running_airflow(home: Path, lake: Path) -> Iterator[RunningAirflow]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
-        "IMAGE_SEARCH_LAKE": lake.as_uri(),
+        "IMAGE_SEARCH_LAKE": lake_uri,
         "IMAGE_SEARCH_CACHE": str(REPOSITORY / "var" / "cache"),
         "IMAGE_SEARCH_AIRFLOW__RETRIES": "0",
         "IMAGE_SEARCH_PAGE__UPLOAD_MAX_BYTES": "2000000",
         "IMAGE_SEARCH_PAGE__UPLOAD_MAX_PIXELS": "4000000",
     }
-    command = ["scripts/up.sh", str(port)]
-    log = (home / "up.log").open("wb")
-    with (
-        log,
-        subprocess.Popen(
-            command, cwd=REPOSITORY, env=environment, stdout=log, start_new_session=True
-        ) as process,
-    ):
-        try:
-            airflow = RunningAirflow(f"http://localhost:{port}", lake)
-            until(airflow.is_up)
-            yield airflow
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
 
 
 def _settings() -> dict[str, str]:

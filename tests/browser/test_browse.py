@@ -3,6 +3,7 @@
 from playwright.sync_api import expect
 
 from tests.browser.conftest import REINDEX_RUN, Visit
+from tests.browser.running_airflow import RunningAirflow
 from tests.browser.visitor import tiles
 
 
@@ -71,7 +72,7 @@ def test_a_release_tells_what_it_changed_and_rejected(visit: Visit) -> None:
 def test_a_reindex_run_shows_what_it_did(visit: Visit) -> None:
     visitor = visit("vera")
     visitor.page.goto(
-        f"{visitor.airflow.address}/dags/image_reindex/runs/{REINDEX_RUN}/plugin/images"
+        f"{visitor.site.address}/dags/image_reindex/runs/{REINDEX_RUN}/plugin/images"
     )
     frame = visitor.frame
     expect(frame.get_by_role("heading", name="Published release 2")).to_be_visible()
@@ -82,13 +83,13 @@ def test_a_reindex_run_shows_what_it_did(visit: Visit) -> None:
     visitor.take_picture("reindex-run")
 
 
-def test_a_search_run_shows_its_answer(visit: Visit, airflow: object) -> None:
+def test_a_search_run_shows_its_answer(visit: Visit, airflow: RunningAirflow) -> None:
     visitor = visit("vera")
     name = "coffee/view_01.jpg"
-    state = visitor.airflow.run_dag("image_search", "manual__by-name", query_image=name, top_n=4)
+    state = airflow.run_dag("image_search", "manual__by-name", query_image=name, top_n=4)
     assert state == "success"
     visitor.page.goto(
-        f"{visitor.airflow.address}/dags/image_search/runs/manual__by-name/plugin/images"
+        f"{visitor.site.address}/dags/image_search/runs/manual__by-name/plugin/images"
     )
     expect(tiles(visitor.frame)).to_have_count(4)
     visitor.take_picture("search-run")

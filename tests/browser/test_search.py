@@ -13,6 +13,7 @@ from tests.browser.visitor import NARROW, tiles
 
 def test_the_page_is_in_airflows_navigation(visit: Visit) -> None:
     visitor = visit("admin")
+    visitor.page.goto(visitor.site.address)
     visitor.page.get_by_role("link", name=re.compile("Image Se")).click()
     expect(visitor.frame.get_by_role("heading", name="Search with a picture")).to_be_visible()
     expect(tiles(visitor.frame).first).to_be_visible()

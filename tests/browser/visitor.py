@@ -1,5 +1,6 @@
 """Somebody who looks at the page: signs in, goes to a place, looks."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -7,7 +8,7 @@ from urllib.parse import urlencode
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Frame, FrameLocator, Locator, Page
 
-from tests.browser.running_airflow import REPOSITORY, RunningAirflow, until
+from tests.browser.running_airflow import REPOSITORY, Site, until
 
 PICTURES = REPOSITORY / "var" / "browser" / "pictures"
 NARROW = {"width": 400, "height": 800}
@@ -23,8 +24,8 @@ document.readyState === "complete"
 class Visitor:
     """A signed-in browser tab."""
 
-    def __init__(self, page: Page, airflow: RunningAirflow) -> None:
-        self.page, self.airflow = page, airflow
+    def __init__(self, page: Page, site: Site) -> None:
+        self.page, self.site = page, site
         self.dialogs: list[str] = []
         self.errors: list[str] = []
         # A script that got in through a name or a file would open one.
@@ -33,7 +34,7 @@ class Visitor:
 
     def sign_in(self, user: str) -> None:
         """Signs in as people do."""
-        self.page.goto(f"{self.airflow.address}/auth/login")
+        self.page.goto(f"{self.site.address}/auth/login")
         self.page.fill("input[name=username]", user)
         self.page.fill("input[name=password]", user)
         self.page.click("button[type=submit]")
@@ -42,7 +43,7 @@ class Visitor:
     def open_in_airflow(self, place: str = "", **params: Any) -> FrameLocator:
         """Opens the page within Airflow's UI; returns what is in its frame."""
         query = f"?{urlencode(params)}" if params else ""
-        self.page.goto(f"{self.airflow.address}/plugin/image-search/image-search/{place}{query}")
+        self.page.goto(f"{self.site.address}/plugin/image-search/image-search/{place}{query}")
         return self.frame
 
     @property
@@ -53,12 +54,16 @@ class Visitor:
     def open(self, place: str = "", **params: Any) -> Page:
         """Opens the page by itself, without Airflow's UI around it."""
         query = f"?{urlencode(params)}" if params else ""
-        self.page.goto(f"{self.airflow.address}/image-search/{place}{query}")
+        self.page.goto(f"{self.site.address}/image-search/{place}{query}")
         return self.page
 
     def settle(self) -> None:
         """Waits until nothing is under way, and all pictures in sight are there."""
-        until(lambda: self.page.wait_for_timeout(100) or all(map(_is_settled, self.page.frames)))
+        self.wait_until(lambda: all(map(_is_settled, self.page.frames)))
+
+    def wait_until(self, ask: Callable[[], bool]) -> None:
+        """Waits until something is so, while the browser goes on."""
+        until(lambda: self.page.wait_for_timeout(100) or ask())
 
     def take_picture(self, name: str) -> None:
         """Saves what is to be seen."""
