@@ -1,17 +1,21 @@
 """An API server of Airflow alone, which is enough to look; its memory, and what it has loaded."""
 
 import os
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from tests.browser.running_airflow import Site, airflow_environment, free_port, running, until
-
-_AIRFLOW = "airflow"
+from tests.browser.running_airflow import (
+    Site,
+    airflow_environment,
+    copy_database,
+    free_port,
+    running,
+    until,
+)
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,13 @@ def running_api_server(
 
     Args:
         home: its folder, empty.
-        database_of: home of an Airflow whose database it gets a copy of: making one takes long.
+        database_of: home of an Airflow whose database it gets a copy of.
         lake_uri: where its lake is.
         extra: more environment variables.
     """
-    with (
-        closing(sqlite3.connect(database_of / "airflow.db")) as there,
-        closing(sqlite3.connect(home / "airflow.db")) as here,
-    ):
-        there.backup(here)
+    copy_database(database_of, home)
     port = free_port()
-    command = [_AIRFLOW, "api-server", "--host", "127.0.0.1", "--port", str(port)]
+    command = ["airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)]
     environment = {**airflow_environment(home, lake_uri), **(extra or {})}
     with running(command, environment, home / "api-server.log") as process:
         server = ApiServer(f"http://localhost:{port}", process.pid)

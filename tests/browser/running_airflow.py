@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ TASKS = REPOSITORY / ".venv" / "tasks" / "bin" / "python"
 
 # Name and role. Each has her name for a password.
 USERS = {"admin": "admin", "uma": "user", "vera": "viewer"}
+_DATABASE = "airflow.db"
 _PATIENCE = 240.0
 
 
@@ -160,6 +162,15 @@ def running(
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
+
+
+def copy_database(source: Path, home: Path) -> None:
+    """Gives an Airflow a copy of the database of another one: making one takes long."""
+    with (
+        closing(sqlite3.connect(source / _DATABASE)) as there,
+        closing(sqlite3.connect(home / _DATABASE)) as here,
+    ):
+        there.backup(here)
 
 
 def airflow_environment(home: Path, lake_uri: str) -> dict[str, str]:

@@ -71,9 +71,7 @@ def test_a_release_tells_what_it_changed_and_rejected(visit: Visit) -> None:
 
 def test_a_reindex_run_shows_what_it_did(visit: Visit) -> None:
     visitor = visit("vera")
-    visitor.page.goto(
-        f"{visitor.site.address}/dags/image_reindex/runs/{REINDEX_RUN}/plugin/images"
-    )
+    visitor.page.goto(f"{visitor.site.address}/dags/image_reindex/runs/{REINDEX_RUN}/plugin/images")
     frame = visitor.frame
     expect(frame.get_by_role("heading", name="Published release 2")).to_be_visible()
     expect(frame.get_by_role("row", name="vectorize")).to_be_visible()

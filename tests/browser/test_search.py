@@ -74,7 +74,7 @@ def test_an_uploaded_picture_is_a_run_whose_state_is_shown_and_whose_link_can_be
     other.take_picture("history")
 
     stored = list((airflow.lake / "runs").glob("*/query/*"))
-    assert all(re.fullmatch(r"[0-9a-f]{32}\.jpg", path.name) for path in stored)
+    assert all(re.fullmatch(r"[0-9a-f]{32}\.(jpg|png)", path.name) for path in stored)
     assert stored
 
 

@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowFailException
+
 from image_search_airflow.s3_access import blot_out, s3_variables, with_variables
 from image_search_airflow.settings import REPOSITORY, Settings
 
@@ -227,9 +229,22 @@ def page_worker() -> PageWorker:
 
     def environment() -> Mapping[str, str]:
         connection = settings.airflow.connection
-        return with_variables(os.environ, s3_variables(connection) if connection else {})
+        return with_variables(os.environ, _access(connection) if connection else {})
 
     return PageWorker(command, environment, settings.page.idle_minutes * 60)
+
+
+def _access(connection: str) -> Mapping[str, str]:
+    try:
+        return s3_variables(connection)
+    except AirflowFailException as error:
+        raise WorkerError("user", str(error)) from error
+    except Exception as error:
+        logger.exception("the connection %s cannot be used", connection)
+        reason = f"the connection {connection!r} cannot be used ({type(error).__name__})"
+        raise WorkerError(
+            "passing", f"{reason}; the log of Airflow's API server says why"
+        ) from error
 
 
 async def _read_answers(worker: _Process) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from image_search_airflow.page.worker import PageWorker, WorkerError
+from image_search_airflow.page.worker import PageWorker, WorkerError, page_worker
 from tests.plugins.conftest import Interpreter
 from tests.plugins.processes import ended
 
@@ -128,6 +128,16 @@ def test_a_worker_that_nobody_asks_is_ended(interpreter: Interpreter) -> None:
         return int(pid)
 
     assert asyncio.run(asked())
+
+
+def test_without_access_to_the_lake_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def asked() -> None:
+        with pytest.raises(WorkerError, match="'nowhere'.* does not exist; add it") as refused:
+            await page_worker().ask("pid")
+        assert refused.value.kind == "user"
+
+    monkeypatch.setenv("IMAGE_SEARCH_AIRFLOW__CONNECTION", "nowhere")
+    asyncio.run(asked())
 
 
 def test_without_the_tasks_environment_it_says_what_to_do() -> None:
