@@ -54,6 +54,8 @@ class Asks:
         releases = Releases(self._lake)
         pinned = releases.pinned()
         found = list(releases.newest_first())
+        if not found:
+            self._check_lake()
         current = self._open.get(0).manifest.version if found else None
         return {
             "current": current,
@@ -159,6 +161,7 @@ class Asks:
 
     def upload_finish(self, upload: str, run: str) -> Answer:
         """Checks an upload and leaves it with a run."""
+        self._check_lake()
         return self._uploads.finish(upload, run)
 
     @cached_property
@@ -176,6 +179,10 @@ class Asks:
     @cached_property
     def _duplicates(self) -> NearDuplicates:
         return NearDuplicates(self._lake, self._settings)
+
+    def _check_lake(self) -> None:
+        """Refuses to go on with a lake that has gone: it would seem empty, or be made anew."""
+        open_store(self._uri)
 
     def _previous(self, release: OpenRelease) -> ImageTable | None:
         before = release.manifest.previous

@@ -2,13 +2,15 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 from tasks.lake import layout
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
-from tasks.lake.store import Store
+from tasks.lake.store import DamagedError, Store
 from tasks.page.image_table import ImageTable, open_image_table
 from tasks.page.missing import MissingError
 from tasks.search import Searcher, current_release
@@ -31,12 +33,24 @@ class OpenRelease:
     def table(self) -> ImageTable:
         """The images of the release."""
         catalogue = self.manifest.artifacts[layout.CATALOGUE]
-        return open_image_table(self.lake, catalogue, self.settings.cache)
+        with self._unless_gone():
+            return open_image_table(self.lake, catalogue, self.settings.cache)
 
     @cached_property
     def searcher(self) -> Searcher:
         """The release opened for searching."""
-        return Searcher(self.lake, self.settings, self.manifest)
+        with self._unless_gone():
+            return Searcher(self.lake, self.settings, self.manifest)
+
+    @contextmanager
+    def _unless_gone(self) -> Iterator[None]:
+        """Tells a release that was pruned while people looked at it from one that is damaged."""
+        try:
+            yield
+        except (DamagedError, FileNotFoundError) as error:
+            if Releases(self.lake).get(self.manifest.version) is None:
+                raise _gone(self.manifest.version) from error
+            raise
 
 
 class OpenReleases:
@@ -70,7 +84,7 @@ class OpenReleases:
             return found
         manifest = Releases(self._lake).get(version)
         if manifest is None:
-            raise MissingError(f"release {version} is gone; look at the current one")
+            raise _gone(version)
         return self._keep(manifest)
 
     def _keep(self, manifest: Manifest) -> OpenRelease:
@@ -81,3 +95,7 @@ class OpenReleases:
         for version in list(self._opened)[:-_KEPT_OPEN]:
             del self._opened[version]
         return found
+
+
+def _gone(version: int) -> MissingError:
+    return MissingError(f"release {version} is gone; look at the current one")

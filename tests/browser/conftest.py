@@ -83,10 +83,12 @@ def large_site(
     lake = tmp_path_factory.mktemp("large") / "lake"
     home = tmp_path_factory.mktemp("api-server")
     command = [str(TASKS), "-m", "tests.made_release", str(lake), str(LARGE)]
-    with subprocess.Popen(command, cwd=REPOSITORY) as making:
-        with running_api_server(home, airflow.home, lake.as_uri()) as server:
-            assert making.wait() == 0
-            yield server
+    with (
+        subprocess.Popen(command, cwd=REPOSITORY) as making,
+        running_api_server(home, airflow.home, lake.as_uri()) as server,
+    ):
+        assert making.wait() == 0
+        yield server
     shutil.rmtree(lake)
 
 

@@ -67,6 +67,27 @@ def test_a_search_is_followed_again_when_airflow_is_back(
 def test_what_is_gone_is_told_so(visit: Visit) -> None:
     page = visit("vera").open(run_id="manual__never")
     expect(page.get_by_role("heading", name="This run is gone")).to_be_visible()
+    page.goto(f"{page.url.split('?')[0]}release?release=77")
+    expect(page.get_by_role("heading", name="Release 77 is gone")).to_be_visible()
+    page.get_by_role("link", name="Look at release 2").click()
+    expect(page.get_by_role("heading", name="Release 2")).to_be_visible()
+
+
+def test_a_link_to_a_release_that_is_gone_leads_to_the_current_one(visit: Visit) -> None:
+    page = visit("uma").open(name="moon/view_01.jpg", release=77, n=3)
+    expect(page.get_by_role("alert")).to_contain_text("Release 77 is gone")
+    page.get_by_role("link", name="Ask release 2 instead").click()
+    expect(tiles(page)).to_have_count(3)
+
+
+def test_a_number_that_is_out_of_bounds_is_told_with_the_bounds(visit: Visit) -> None:
+    page = visit("uma").open(name="moon/view_01.jpg", release=2, n=10_000)
+    expect(page.get_by_role("alert")).to_contain_text(
+        "n: Input should be less than or equal to 200"
+    )
+    page.get_by_role("spinbutton", name="Results").fill("1")
+    page.get_by_role("button", name="Update").click()
+    expect(tiles(page)).to_have_count(1)
 
 
 def test_a_picture_that_cannot_be_sent_is_kept_to_be_sent_again(

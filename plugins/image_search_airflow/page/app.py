@@ -1,5 +1,6 @@
 """The page put together: documents, data, uploads, what an error looks like."""
 
+import asyncio
 from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request, Response, status
@@ -25,6 +26,7 @@ def build_app(worker: PageWorker | None = None) -> FastAPI:
     """
     app = FastAPI(title="Image Search", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.worker = worker or page_worker()
+    app.state.upload_turns = asyncio.Semaphore(uploads.UPLOADS_AT_ONCE)
     app.include_router(uploads.router)
     app.include_router(api.router)
     app.include_router(documents.router)

@@ -1,11 +1,20 @@
 """The worker as the web server uses it: a process, lines in, lines out."""
 
+import base64
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tasks.errors import UserError
 from tasks.lake.store import Store
+from tasks.page.asks import Asks
+from tasks.page.missing import MissingError
+from tasks.settings import Settings
 from tests.tasks.page.conftest import Publish
 from tests.tasks.pipeline import REPOSITORY
 
@@ -64,3 +73,34 @@ def test_without_a_lake_or_a_release_it_says_so(tmp_path: Any) -> None:
         "pinned": False,
         "releases": [],
     }
+
+
+def test_a_lake_that_has_gone_is_not_an_empty_one_and_is_not_made_anew(
+    lake: Store, publish: Publish, photos: tuple[str, ...], settings: Settings
+) -> None:
+    publish({"a.jpg": ("a.jpg", 1)})
+    picture = lake.read("master/a.jpg")
+    asks = Asks(str(lake), settings)
+    assert asks.releases()["current"] == 1
+    upload = asks.upload_begin()["upload"]
+    asks.upload_add(upload, base64.b64encode(picture).decode())
+    shutil.rmtree(lake.root)
+    with pytest.raises(UserError, match="does not exist"):
+        asks.releases()
+    with pytest.raises(UserError, match="does not exist"):
+        asks.upload_finish(upload, "run-1")
+    assert not Path(lake.root).exists()
+
+
+def test_a_release_that_is_pruned_while_people_look_at_it_is_gone_and_not_damaged(
+    lake: Store, publish: Publish, photos: tuple[str, ...], settings: Settings
+) -> None:
+    for _ in range(2):
+        publish({"a.jpg": ("a.jpg", 1), "b.jpg": ("b.jpg", 2)})
+    asks = Asks(str(lake), settings)
+    assert asks.images(1, wanted="", match="contains", offset=0, limit=9)["total"] == 2
+    shutil.rmtree(Path(lake.root) / "releases" / "000001")
+    assert asks.images(1, wanted="", match="contains", offset=0, limit=9)["total"] == 2
+    with pytest.raises(MissingError, match="release 1 is gone; look at the current one"):
+        asks.similar(1, "a.jpg", 1)
+    assert asks.similar(2, "a.jpg", 1)["release"] == 2

@@ -1,5 +1,5 @@
 // The release that search uses, what it changed, and those before it.
-import { byId, el, problemState } from "./dom.js";
+import { byId, el, emptyState, problemState } from "./dom.js";
 import { changes } from "./changes.js";
 import { age, bytes, count, moment } from "./say.js";
 import { begin, current, dagButton, nothingYet } from "./shell.js";
@@ -13,7 +13,8 @@ async function start() {
   if (nothing) return byId("content").replaceChildren(nothing);
   const wanted = Number(new URLSearchParams(location.search).get("release"));
   const used = current(state);
-  const release = state.releases.find((one) => one.version === wanted) ?? used;
+  const release = wanted ? state.releases.find((one) => one.version === wanted) : used;
+  if (!release) return byId("content").replaceChildren(emptyState(`Release ${wanted} is gone`, "Old releases are pruned.", el("a", { class: "button primary", href: "release" }, `Look at release ${used.version}`)));
   return byId("content").replaceChildren(
     el(
       "div",

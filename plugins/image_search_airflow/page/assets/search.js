@@ -55,7 +55,18 @@ async function showNamed(name, release, n) {
     const advice = "A viewer may look at images and at answers. Searching takes the right to trigger image_search.";
     return place.replaceChildren(emptyState("Searching is not for you yet", advice, el("a", { class: "button", href: "browse" }, "Browse the catalogue")));
   }
-  return place.replaceChildren(...results(await get("similar", { name, n, release })));
+  try {
+    return place.replaceChildren(...results(await get("similar", { name, n, release })));
+  } catch (problem) {
+    return place.replaceChildren(problemState(problem), ...elsewhere(problem, name, release, n));
+  }
+}
+
+// A shared link may outlive its release.
+function elsewhere(problem, name, release, n) {
+  if (problem.status !== 404 || release === state.current) return [];
+  const href = `./?${new URLSearchParams({ name, release: state.current, n })}`;
+  return [el("p", { class: "row after" }, el("a", { class: "button primary", href }, `Ask release ${state.current} instead`))];
 }
 
 async function showRun(runId) {

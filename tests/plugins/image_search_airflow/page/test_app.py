@@ -1,5 +1,6 @@
 """The routes of the page: who may, what comes back, and with which headers."""
 
+import asyncio
 import base64
 import json
 import re
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from airflow.api_fastapi.app import create_auth_manager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
@@ -18,6 +20,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
 from image_search_airflow.page.app import build_app
+from image_search_airflow.page.uploads import UPLOADS_AT_ONCE
 from image_search_airflow.page.worker import WorkerError
 from tests.plugins.airflow_environment import PLUGINS
 
@@ -50,10 +53,14 @@ class StandInWorker:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.received = b""
+        self.uploads = self.most_uploads = 0
 
     async def ask(self, question: str, **given: Any) -> dict[str, Any]:
         """Answers a question."""
         self.asked.append((question, given))
+        self.uploads += {"upload_begin": 1, "upload_finish": -1}.get(question, 0)
+        self.most_uploads = max(self.most_uploads, self.uploads)
+        await asyncio.sleep(0.001)
         match question:
             case "thumbnail" | "query_thumbnail":
                 return {"data": base64.b64encode(b"\xff\xd8\xff<script>").decode()}
@@ -179,6 +186,31 @@ def test_a_large_upload_goes_on_in_parts_and_a_huge_one_not_at_all(
     worker.received = b""
     assert client.post("/api/uploads", content=endless(), headers=OWN).status_code == 413
     assert len(worker.received) <= 1_500_000
+
+
+def test_of_many_uploads_at_once_some_wait_and_none_is_lost(
+    app: FastAPI, worker: StandInWorker
+) -> None:
+    sign_in(app, "user")
+
+    async def send_all() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://airflow.lab") as client:
+            sent = (client.post("/api/uploads", content=b"x", headers=OWN) for _ in range(40))
+            return [answer.status_code for answer in await asyncio.gather(*sent)]
+
+    assert asyncio.run(send_all()) == [201] * 40
+    assert worker.most_uploads == UPLOADS_AT_ONCE
+
+
+def test_an_upload_that_does_not_arrive_is_given_up(
+    app: FastAPI, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("image_search_airflow.page.uploads._LONGEST_SECONDS", 0.0)
+    sign_in(app, "user")
+    answer = client.post("/api/uploads", content=b"x", headers=OWN)
+    assert answer.status_code == 408
+    assert "try again" in answer.json()["detail"]
 
 
 def test_a_refused_upload_says_why(app: FastAPI, client: TestClient) -> None:

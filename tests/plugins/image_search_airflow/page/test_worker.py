@@ -132,7 +132,7 @@ def test_a_worker_that_nobody_asks_is_ended(interpreter: Interpreter) -> None:
 
 def test_without_access_to_the_lake_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     async def asked() -> None:
-        with pytest.raises(WorkerError, match="'nowhere'.* does not exist; add it") as refused:
+        with pytest.raises(WorkerError, match=r"'nowhere'.* does not exist; add it") as refused:
             await page_worker().ask("pid")
         assert refused.value.kind == "user"
 
