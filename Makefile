@@ -147,14 +147,14 @@ LENIENT := --disable=redefined-outer-name,unused-argument
 lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/browser/.installed-dev  ## Check style, types and the layers
 	$(TASKS)/ruff check
 	$(TASKS)/ruff format --check
-	$(TASKS)/mypy tasks demo scripts
+	$(TASKS)/mypy tasks demo scripts benchmarks
 	$(AIRFLOW)/mypy plugins dags
-	$(TASKS)/pylint tasks demo scripts
+	$(TASKS)/pylint tasks demo scripts benchmarks
 	PYTHONPATH=. $(TASKS)/pylint $(LENIENT) tests/tasks tests/demo tests/faults tests/end_to_end
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint plugins dags
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint $(LENIENT) tests/dags tests/plugins
-	PYTHONPATH=. $(BROWSER)/pylint $(LENIENT) --ignore seed.py tests/browser
-	PYTHONPATH=. $(TASKS)/pylint tests/browser/seed.py
+	PYTHONPATH=. $(BROWSER)/pylint $(LENIENT) --ignore seed.py,s3_lake.py tests/browser
+	PYTHONPATH=. $(TASKS)/pylint tests/browser/seed.py tests/browser/s3_lake.py tests/made_release.py
 	PYTHONPATH=plugins:. $(TASKS)/lint-imports
 
 .PHONY: format

@@ -18,7 +18,7 @@ HOSTILE_NAMES = (
     "hostile/<img src=x onerror=alert(document.domain)>.jpg",
     'hostile/"onmouseover="alert(1)" x=".jpg',
     "hostile/%2e%2e%2f%2e%2e%2fetc%2fpasswd.jpg",
-    "hostile/a&b?c#d;e=f.jpg",
+    f"hostile/a&b?c#d;e=f {'very long ' * 20}.jpg",
     "hostile/\u202egnp.exe.jpg",
     "hostile/line\nbreak\ttab.jpg",
 )

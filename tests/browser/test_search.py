@@ -119,7 +119,9 @@ def test_a_name_that_is_not_there_is_told_with_the_one_that_may_be_meant(visit: 
 
 def test_a_narrow_screen_has_no_sideways_scrolling(visit: Visit) -> None:
     visitor = visit("admin", viewport=NARROW, color_scheme="dark")
-    for place in ("", "browse", "release", "history", "duplicates", "?name=moon/view_01.jpg&n=6"):
+    places = ("", "browse", "release", "history", "duplicates", "?name=moon/view_01.jpg&n=6")
+    long_names = ("browse?match=prefix&wanted=hostile/", f"?name={'x' * 4000}&n=3")
+    for place in (*places, *long_names):
         page = visitor.open(place)
         visitor.settle()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place

@@ -83,7 +83,7 @@ def test_a_link_to_a_release_that_is_gone_leads_to_the_current_one(visit: Visit)
 def test_a_number_that_is_out_of_bounds_is_told_with_the_bounds(visit: Visit) -> None:
     page = visit("uma").open(name="moon/view_01.jpg", release=2, n=10_000)
     expect(page.get_by_role("alert")).to_contain_text(
-        "n: Input should be less than or equal to 200"
+        "N: Input should be less than or equal to 200"
     )
     page.get_by_role("spinbutton", name="Results").fill("1")
     page.get_by_role("button", name="Update").click()

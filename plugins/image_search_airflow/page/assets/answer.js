@@ -18,7 +18,7 @@ export function askedCard(asked) {
     el("h2", {}, "Query"),
     picture(source, asked.query, false),
     el("p", { class: "name" }, asked.uploaded ? "An uploaded picture" : placed(asked.query)),
-    el("p", { class: "muted" }, asked.runId ? "Answered by a run of Airflow" : `Answered at once from release ${asked.release}`),
+    el("p", { class: "muted" }, asked.runId ? "Answered by a run of Airflow" : `Asked of release ${asked.release}, without a run`),
     el(
       "div",
       { class: "row" },
