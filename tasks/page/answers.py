@@ -58,12 +58,17 @@ def answer_of(lake: Store, run: str) -> dict[str, Any]:
 def query_thumbnail(
     lake: Store, settings: Settings, releases: OpenReleases, run: str, side: int
 ) -> bytes:
-    """Returns the thumbnail of the picture that a run has searched with, a JPEG.
+    """Returns the thumbnail of the picture that a run searches with, a JPEG.
+
+    While the run has no answer yet, only a picture that was uploaded is known.
 
     Raises:
         MissingError: there is no such picture, or it may not be shown.
     """
-    answer = answer_of(lake, run)
+    try:
+        answer = answer_of(lake, run)
+    except MissingError:
+        return _uploaded_thumbnail(lake, settings, run, side)
     query = answer["query"]
     release = releases.get(answer["release"])
     if release.table.get(query):
@@ -77,6 +82,15 @@ def query_thumbnail(
     except UserError as error:
         raise MissingError(str(error)) from error
     return picture_thumbnail(lake, data, limits, side)
+
+
+def _uploaded_thumbnail(lake: Store, settings: Settings, run: str, side: int) -> bytes:
+    picture = next(iter(lake.objects(layout.query_picture(run, "").rstrip("/"))), None)
+    if picture is None:
+        raise MissingError(f"nothing is known yet of what run {run} searches with")
+    page = settings.page
+    limits = DecodeLimits(page.upload_max_bytes, page.upload_max_pixels)
+    return picture_thumbnail(lake, lake.read(picture.path), limits, side)
 
 
 def _is_uploaded(lake: Store, run: str, query: str) -> bool:

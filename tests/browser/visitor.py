@@ -65,9 +65,10 @@ class Visitor:
         """Waits until something is so, while the browser goes on."""
         until(lambda: self.page.wait_for_timeout(100) or ask())
 
-    def take_picture(self, name: str) -> None:
-        """Saves what is to be seen."""
-        self.settle()
+    def take_picture(self, name: str, *, settled: bool = True) -> None:
+        """Saves what is to be seen, as soon as nothing is under way, or just now."""
+        if settled:
+            self.settle()
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}.jpg", type="jpeg", quality=82)
 

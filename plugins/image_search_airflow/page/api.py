@@ -17,7 +17,7 @@ from image_search_airflow.page.headers import PICTURE_POLICY
 from image_search_airflow.page.worker import PageWorker, WorkerError
 from image_search_airflow.settings import Settings
 
-_A_YEAR = 31_536_000
+_AN_HOUR = 3600
 
 Json = dict[str, Any]
 
@@ -86,7 +86,8 @@ async def image(worker: Worker, name: Name, release: Release = 0) -> Json:
 @router.get("/thumbnail/{side}")
 async def thumbnail(worker: Worker, side: Side, name: Name, release: Release) -> Response:
     """Returns an image of the catalogue, small."""
-    return _picture(await worker.ask("thumbnail", version=release, name=name, side=side))
+    answered = await worker.ask("thumbnail", version=release, name=name, side=side)
+    return _picture(answered, kept=bool(release))
 
 
 @router.get("/similar", dependencies=[may_search])
@@ -105,8 +106,9 @@ async def answer(worker: Worker, run_id: RunId) -> Json:
 
 @router.get("/answer/thumbnail/{side}")
 async def query_thumbnail(worker: Worker, side: Side, run_id: RunId) -> Response:
-    """Returns what a run of `image_search` has searched with, small."""
-    return _picture(await worker.ask("query_thumbnail", run=run_slug(run_id), side=side))
+    """Returns what a run of `image_search` searches with, small."""
+    answered = await worker.ask("query_thumbnail", run=run_slug(run_id), side=side)
+    return _picture(answered, kept=True)
 
 
 @router.get("/reindex", dependencies=[may_see_reindex])
@@ -155,10 +157,10 @@ async def duplicate_groups(
     )
 
 
-def _picture(answered: Json) -> Response:
+def _picture(answered: Json, *, kept: bool) -> Response:
     headers = {
-        # Its address names a release, and a release never changes.
-        "Cache-Control": f"private, max-age={_A_YEAR}, immutable",
+        # Its address names a release or a run, and these never change; a lake may, behind it.
+        "Cache-Control": f"private, max-age={_AN_HOUR}, immutable" if kept else "no-store",
         "Content-Disposition": 'inline; filename="thumbnail.jpg"',
         "Content-Security-Policy": PICTURE_POLICY,
     }

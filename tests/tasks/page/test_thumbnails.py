@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 
 from tasks.errors import UserError
+from tasks.lake import layout
 from tasks.lake.store import Store
+from tasks.page.answers import query_thumbnail
 from tasks.page.missing import MissingError
 from tasks.page.open_releases import OpenReleases
 from tasks.page.thumbnails import SIDES, image_thumbnail
+from tasks.settings import Settings
 from tests.tasks.page.conftest import Publish
 from tests.tasks.pipeline import save_photo
 
@@ -75,3 +78,13 @@ def test_only_two_sizes_are_made(
     publish({"a.jpg": ("a.jpg", 1)})
     with pytest.raises(UserError, match="256 or 1280"):
         image_thumbnail(lake, releases.get(), "a.jpg", 100)
+
+
+def test_an_uploaded_picture_is_shown_before_its_run_has_an_answer(
+    lake: Store, settings: Settings, releases: OpenReleases, photos: tuple[str, ...]
+) -> None:
+    with pytest.raises(MissingError, match="nothing is known yet"):
+        query_thumbnail(lake, settings, releases, "run-1", SIDES[0])
+    lake.write(layout.query_picture("run-1", "random.jpg"), lake.read(f"master/{photos[0]}"))
+    made = query_thumbnail(lake, settings, releases, "run-1", SIDES[0])
+    assert made.startswith(b"\xff\xd8\xff")

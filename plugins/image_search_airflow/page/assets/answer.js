@@ -9,6 +9,9 @@ const steps = ["Sent", "Waiting for a worker", "Searching", "Answer"];
 const waiting = ["queued", "scheduled", "none", "up_for_retry", "up_for_reschedule", "deferred"];
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** Tells whether a query is a picture that was uploaded with its run. */
+export const isUploaded = (query) => /\/runs\/[^/]+\/query\/[^/]+$/.test(query);
+
 /** Returns what was asked: the picture, what it is, and what can be done with the answer. */
 export function askedCard(asked) {
   const source = asked.runId ? queryThumbnail(asked.runId, 1280) : thumbnail(asked.release, asked.query, 1280);
@@ -18,7 +21,7 @@ export function askedCard(asked) {
     el("h2", {}, "Query"),
     picture(source, asked.query, false),
     el("p", { class: "name" }, asked.uploaded ? "An uploaded picture" : placed(asked.query)),
-    el("p", { class: "muted" }, asked.runId ? "Answered by a run of Airflow" : `Asked of release ${asked.release}, without a run`),
+    el("p", { class: "muted" }, asked.runId ? "A run of Airflow" : `Asked of release ${asked.release}, without a run`),
     el(
       "div",
       { class: "row" },

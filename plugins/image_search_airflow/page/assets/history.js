@@ -1,5 +1,6 @@
 // The searches that were runs, the newest first.
 import { airflow, queryThumbnail } from "./api.js";
+import { isUploaded } from "./answer.js";
 import { byId, el, emptyState, nameOf, problemState } from "./dom.js";
 import { picture } from "./gallery.js";
 import { paged } from "./pages.js";
@@ -7,7 +8,6 @@ import { age, duration, moment } from "./say.js";
 import { begin } from "./shell.js";
 
 const PAGE = 25;
-const isUploaded = (query) => /\/runs\/[^/]+\/query\/[^/]+$/.test(query);
 
 function entry(run) {
   const query = run.conf?.query_image ?? "";

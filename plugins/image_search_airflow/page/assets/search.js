@@ -1,6 +1,6 @@
 // Ask with a picture, look at the answer.
 import { airflow, get, post, trigger, wantedResults } from "./api.js";
-import { askedCard, follow, results } from "./answer.js";
+import { askedCard, follow, isUploaded, results } from "./answer.js";
 import { byId, el, emptyState, problemState } from "./dom.js";
 import { gallery } from "./gallery.js";
 import { bytes } from "./say.js";
@@ -72,10 +72,21 @@ function elsewhere(problem, name, release, n) {
 async function showRun(runId) {
   byId("query").hidden = false;
   byId("query").replaceChildren(newSearch());
-  const answer = await follow(runId, place, warnIfPaused);
+  const answer = await follow(runId, place, (run) => {
+    showAsked(run);
+    warnIfPaused(run);
+  });
   if (!answer) return;
   byId("query").replaceChildren(askedCard({ ...answer, runId }), newSearch());
   place.replaceChildren(...results(answer));
+}
+
+// What a run that is under way searches with, as far as it is known.
+let shownAsked = false;
+function showAsked(run) {
+  const query = run.conf?.query_image;
+  if (query && !shownAsked) byId("query").replaceChildren(askedCard({ query, uploaded: isUploaded(query), runId: run.dag_run_id }), newSearch());
+  shownAsked = true;
 }
 
 let warned = false;
