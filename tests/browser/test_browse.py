@@ -81,6 +81,19 @@ def test_a_reindex_run_shows_what_it_did(visit: Visit) -> None:
     visitor.take_picture("reindex-run")
 
 
+def test_a_reindex_run_is_shown_while_it_is_at_work(visit: Visit) -> None:
+    visitor = visit("vera")
+    page = visitor.page
+    known, state = "**/image-search/api/reindex?**", "**/api/v2/dags/image_reindex/dagRuns/*"
+    page.route(known, lambda route: route.fulfill(status=404, body="{}"))
+    page.route(state, lambda route: route.fulfill(body='{"state": "running"}'))
+    visitor.open("run", dag_id="image_reindex", run_id=REINDEX_RUN)
+    expect(page.get_by_role("heading", name="This run has just begun")).to_be_visible()
+    page.unroute(known)
+    page.unroute(state)
+    expect(page.get_by_role("heading", name="Published release 2")).to_be_visible()
+
+
 def test_a_search_run_shows_its_answer(visit: Visit, airflow: RunningAirflow) -> None:
     visitor = visit("vera")
     name = "coffee/view_01.jpg"

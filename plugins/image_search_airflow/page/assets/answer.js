@@ -7,7 +7,9 @@ import { duration } from "./say.js";
 
 const steps = ["Sent", "Waiting for a worker", "Searching", "Answer"];
 const waiting = ["queued", "scheduled", "none", "up_for_retry", "up_for_reschedule", "deferred"];
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Waits. */
+export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Tells whether a query is a picture that was uploaded with its run. */
 export const isUploaded = (query) => /\/runs\/[^/]+\/query\/[^/]+$/.test(query);

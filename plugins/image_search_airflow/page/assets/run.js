@@ -1,6 +1,6 @@
 // The view on a run in Airflow's UI: what a reindex did, or what a search has found.
 import { airflow, get } from "./api.js";
-import { askedCard, follow, results } from "./answer.js";
+import { askedCard, follow, pause, results } from "./answer.js";
 import { changes } from "./changes.js";
 import { byId, el, emptyState, nameOf, problemState } from "./dom.js";
 import { figure } from "./release.js";
@@ -25,24 +25,41 @@ async function search() {
   place.replaceChildren(el("div", { class: "columns" }, el("section", { class: "side", "aria-label": "Query" }, asked), el("section", { class: "wide", "aria-label": "Results" }, results(answer))));
 }
 
+// Shows what the run has done so far, until it has ended.
 async function reindex() {
-  let report;
-  try {
-    report = await get("reindex", { run_id: runId });
-  } catch (problem) {
-    if (problem.status !== 404) throw problem;
-    const run = await airflow(`dags/image_reindex/dagRuns/${encodeURIComponent(runId)}`).catch(() => ({}));
+  for (let told = ""; ; ) {
+    const run = await airflow(`dags/image_reindex/dagRuns/${encodeURIComponent(runId)}`).catch((problem) => ({ state: problem.passes ? "running" : "" }));
     const going = ["queued", "running"].includes(run.state);
-    const advice = going ? "It is still looking at what changed. Open this view again in a moment." : "It left nothing in the lake: it failed early, or its papers have been pruned.";
-    place.replaceChildren(emptyState(going ? "This run has just begun" : "Nothing is known of this run", advice));
-    return;
+    try {
+      const report = await reportOf();
+      const now = JSON.stringify([report, going]);
+      if (now !== told) place.replaceChildren(...(await described(report, going)));
+      told = now;
+    } catch (problem) {
+      if (!told || !problem.passes) throw problem;
+    }
+    if (!going) return;
+    await pause(3000);
   }
-  place.replaceChildren(el("h1", {}, heading(report)), cards(report), stages(report), ...(await changed(report)));
 }
 
-function heading(report) {
+// Nothing is known of a run that has not planned yet, or whose papers have been pruned.
+const reportOf = () =>
+  get("reindex", { run_id: runId }).catch((problem) => {
+    if (problem.status !== 404) throw problem;
+    return null;
+  });
+
+async function described(report, going) {
+  if (report) return [el("h1", {}, heading(report, going)), cards(report), stages(report), ...(await changed(report))];
+  if (going) return [emptyState("This run has just begun", "It is still looking at what changed. What it does is shown here.")];
+  return [emptyState("Nothing is known of this run", "It left nothing in the lake: it failed early, or its papers have been pruned.")];
+}
+
+function heading(report, going) {
   if (!report.anything_to_do) return "Nothing changed: the latest release stands";
-  return report.release ? `Published release ${report.release}` : "No release published yet";
+  if (report.release) return `Published release ${report.release}`;
+  return going ? "At work: no release published yet" : "No release published";
 }
 
 function cards(report) {
