@@ -85,7 +85,10 @@ async function end(runId, place, onState) {
 
 const gone = (title, advice) => emptyState(title, `${advice} Search again.`, el("a", { class: "button primary", href: "./" }, "New search"));
 
-const interrupted = (problem) => emptyState("Trying again …", `${problem.message} The search goes on meanwhile; this page keeps asking for it.`);
+function interrupted(problem) {
+  const reason = problem.status ? problem.message : "Airflow does not answer.";
+  return emptyState("Trying again …", `${reason} The search goes on meanwhile; this page keeps asking for it.`);
+}
 
 // Replaced only where it differs, or a screen reader would read it out again and again.
 function show(place, element) {
