@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.index.centre import MeanVector, centred
+from tasks.index.ranking import PLAIN, Ranking
 from tasks.index.vector_index import DEFAULT_FACTORY, build_index, write_index
 from tasks.lake import layout
 from tasks.lake.arrays import write_npy
@@ -40,6 +42,7 @@ def store_release(
     images: Iterable[Image],
     batches: Callable[[], Iterable[Vectors]],
     factory: str = DEFAULT_FACTORY,
+    ranking: Ranking = PLAIN,
 ) -> Manifest:
     """Stores a release.
 
@@ -49,6 +52,7 @@ def store_release(
         images: its catalogue, ordered by name, each with its row.
         batches: starts a pass over the vectors of the images that have a row, in order.
         factory: of the index.
+        ranking: how hits are ranked, and whether vectors are centred.
     """
 
     def path(name: str) -> str:
@@ -58,17 +62,24 @@ def store_release(
     names = np.array([image.name for image in listed if image.row is not None])
     shape = (len(names), next(iter(batches())).shape[1])
     file = Path(lake.root) / "made.faiss"
-    write_index(build_index(batches, shape, factory), file)
+    mean = MeanVector(shape[1])
+    for batch in batches():
+        mean.add(batch)
+    centre = mean.mean() if ranking.centre else None
+    index = build_index(lambda: (centred(batch, centre) for batch in batches()), shape, factory)
+    write_index(index, file)
     stored = (
         write_lines(lake, path(layout.CATALOGUE), listed),
         lake.upload(path(layout.IMAGE_INDEX), file),
         write_npy(lake, path(layout.NPY_IMAGE_VECTORS), shape, np.float32, batches()),
         write_npy(lake, path(layout.NPY_IMAGE_NAMES), names.shape, names.dtype, [names]),
+        write_npy(lake, path(layout.MEAN_VECTOR), shape[1:], np.float32, [mean.mean()]),
     )
     file.unlink()
     manifest = made_manifest(
         version,
         len(names),
+        pipeline={"ranking": ranking.model_dump()},
         limits=LimitSettings().model_dump(),
         artifacts={Path(artifact.path).name: artifact for artifact in stored},
     )
@@ -96,7 +107,7 @@ def large_release(lake: Store, count: int, dimensions: int) -> Manifest:
         images.append(
             Image(name=name, bytes=size, fingerprint="f", sha256=digests[number], row=row)
         )
-    return store_release(lake, 1, images, lambda: _vectors(count, dimensions))
+    return store_release(lake, 1, images, lambda: _vectors(count, dimensions), ranking=Ranking())
 
 
 def large_name(row: int) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import UserError
+from tasks.index.centre import CentredRows
 from tasks.index.cosine import normalize
 from tasks.index.rows import BATCH_ROWS, RowReader
 from tasks.index.vector_index import propose, read_index
@@ -25,6 +26,7 @@ from tasks.lake.cache import local_file
 from tasks.lake.manifest import Manifest
 from tasks.lake.store import Store, TransferError
 from tasks.page.open_releases import OpenRelease
+from tasks.release_ranking import read_mean
 from tasks.settings import Settings
 
 LOWEST = 0.9
@@ -183,7 +185,9 @@ class NearDuplicates:
         index = read_index(
             local_file(self.lake, artifacts[layout.IMAGE_INDEX], self.settings.cache)
         )
-        vectors = StoredRows(self.lake, artifacts[layout.NPY_IMAGE_VECTORS].path, mapped=True)
+        stored = StoredRows(self.lake, artifacts[layout.NPY_IMAGE_VECTORS].path, mapped=True)
+        # As the index has them, and as searches score them.
+        vectors = CentredRows(stored, read_mean(self.lake, manifest))
         for start in range(0, len(vectors), _BATCH):
             rows = np.arange(start, min(start + _BATCH, len(vectors)))
             yield near_pairs(index, vectors, rows)
@@ -201,7 +205,7 @@ def near_pairs(index: Any, vectors: RowReader, rows: npt.NDArray[np.int64]) -> P
 
     Args:
         index: the index over `vectors`.
-        vectors: rows (N, d) float32.
+        vectors: those rows (N, d) float32.
         rows: which rows to look up, (n,).
 
     Returns:

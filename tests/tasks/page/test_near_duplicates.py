@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.page import Worker, look_for_near_duplicates
 from tasks.errors import UserError
+from tasks.index.ranking import Ranking
 from tasks.lake import layout
 from tasks.lake.catalogue import Image
 from tasks.lake.open_store import open_store
@@ -66,6 +67,23 @@ def test_many_copies_of_one_image_are_one_group(
     groups = found.groups(releases.get(), 0.99, 0, 9)
     assert (groups["total"], groups["images"]) == (1, 2001)
     assert len(groups["groups"][0]["names"]) < 100
+
+
+def test_vectors_that_are_centred_for_searches_are_so_here(
+    lake: Store, settings: Settings, releases: OpenReleases
+) -> None:
+    images = [
+        Image(name=f"{row:06d}.jpg", bytes=1, fingerprint="f", sha256="s", row=row)
+        for row in range(2000)
+    ]
+    vectors = 5 + np.random.default_rng(0).standard_normal((2000, 64)).astype(np.float32)
+    vectors[1::100] = vectors[::100] + 0.01
+    store_release(lake, 1, images, lambda: [vectors], ranking=Ranking())
+    found = NearDuplicates(lake, settings)
+    look(found, releases.get())
+    # With what they have in common, all are alike.
+    groups = found.groups(releases.get(), 0.9, 0, 99)
+    assert (groups["total"], groups["images"]) == (20, 40)
 
 
 def test_memory_does_not_grow_with_the_catalogue_and_few_images_take_seconds(
