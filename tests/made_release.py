@@ -42,6 +42,7 @@ def store_release(
     images: Iterable[Image],
     batches: Callable[[], Iterable[Vectors]],
     factory: str = DEFAULT_FACTORY,
+    *,
     ranking: Ranking = PLAIN,
 ) -> Manifest:
     """Stores a release.
@@ -62,18 +63,15 @@ def store_release(
     names = np.array([image.name for image in listed if image.row is not None])
     shape = (len(names), next(iter(batches())).shape[1])
     file = Path(lake.root) / "made.faiss"
-    mean = MeanVector(shape[1])
-    for batch in batches():
-        mean.add(batch)
-    centre = mean.mean() if ranking.centre else None
-    index = build_index(lambda: (centred(batch, centre) for batch in batches()), shape, factory)
-    write_index(index, file)
+    mean = _mean(batches(), shape[1])
+    centre = mean if ranking.centre else None
+    write_index(build_index(lambda: _centred(batches(), centre), shape, factory), file)
     stored = (
         write_lines(lake, path(layout.CATALOGUE), listed),
         lake.upload(path(layout.IMAGE_INDEX), file),
         write_npy(lake, path(layout.NPY_IMAGE_VECTORS), shape, np.float32, batches()),
         write_npy(lake, path(layout.NPY_IMAGE_NAMES), names.shape, names.dtype, [names]),
-        write_npy(lake, path(layout.MEAN_VECTOR), shape[1:], np.float32, [mean.mean()]),
+        write_npy(lake, path(layout.MEAN_VECTOR), shape[1:], np.float32, [mean]),
     )
     file.unlink()
     manifest = made_manifest(
@@ -85,6 +83,17 @@ def store_release(
     )
     store_manifest(lake, manifest)
     return manifest
+
+
+def _mean(batches: Iterable[Vectors], dimensions: int) -> Vectors:
+    mean = MeanVector(dimensions)
+    for batch in batches:
+        mean.add(batch)
+    return mean.mean()
+
+
+def _centred(batches: Iterable[Vectors], mean: Vectors | None) -> Iterator[Vectors]:
+    return (centred(batch, mean) for batch in batches)
 
 
 def large_release(lake: Store, count: int, dimensions: int) -> Manifest:
