@@ -5,7 +5,7 @@ import numpy as np
 from tasks.contract import Summary, timed
 from tasks.imaging.preprocessing import preprocess_input
 from tasks.lake import layout
-from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
+from tasks.lake.arrays import read_npy_batches, write_npy
 from tasks.lake.seals import new_attempt, refresh_seal, seal, sealed
 from tasks.lake.store import DamagedError, Store
 from tasks.landing import LandingReport, discard_landing, require_landing
@@ -57,8 +57,9 @@ def feature_engineering(lake: Store, run: str, shard: str) -> Summary:
 
 def _preprocess(lake: Store, landed: LandingReport, plan: RunPlan) -> None:
     resized, target = landed.artifact(layout.NPY_RESIZED_RGB), layout.features(landed.shard)
-    mode, shape = plan.preprocessing.mode, npy_shape(lake, resized.path)
-    batches = (preprocess_input(rgb, mode) for rgb in read_npy_batches(lake, resized, _BATCH))
-    tracked = track(batches, shape[0], "preprocessing images", len)
+    shape = (landed.images, *plan.preprocessing.shape)
+    pixels = read_npy_batches(lake, resized, _BATCH, shape=shape, dtype=np.uint8)
+    batches = (preprocess_input(rgb, plan.preprocessing.mode) for rgb in pixels)
+    tracked = track(batches, landed.images, "preprocessing images", len)
     artifact = write_npy(lake, new_attempt(target), shape, np.float32, tracked)
     seal(lake, target, artifact, landed.digest)

@@ -5,10 +5,10 @@ import numpy as np
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.lake import layout
-from tasks.lake.arrays import npy_shape, read_npy_batches, write_npy
+from tasks.lake.arrays import read_npy_batches, write_npy
 from tasks.lake.seals import break_seal, new_attempt, refresh_seal, seal, sealed
 from tasks.lake.store import Artifact, DamagedError, Store
-from tasks.landing import require_landing
+from tasks.landing import LandingReport, require_landing
 from tasks.model import (
     ModelCard,
     discard_model,
@@ -54,7 +54,7 @@ def vectorize(lake: Store, run: str, shard: str, settings: Settings) -> Summary:
                 raise UserError(
                     f"shard {shard} has no features; clear its task feature_engineering"
                 )
-            artifact = _embed(lake, plan, card, settings, shard, features)
+            artifact = _embed(lake, plan, card, settings, landed, features)
             seal(lake, target, artifact, source)
         else:
             refresh_seal(lake, target)
@@ -62,23 +62,27 @@ def vectorize(lake: Store, run: str, shard: str, settings: Settings) -> Summary:
 
 
 def _embed(
-    lake: Store, plan: RunPlan, card: ModelCard, settings: Settings, shard: str, features: Artifact
+    lake: Store,
+    plan: RunPlan,
+    card: ModelCard,
+    settings: Settings,
+    landed: LandingReport,
+    features: Artifact,
 ) -> Artifact:
     try:
         vectorizer = open_vectorizer(lake, card, plan.pipeline.runtime, settings)
     except DamagedError:
         discard_model(lake, plan.model)
         raise
-    images = npy_shape(lake, features.path)[0]
-    views = plan.preprocessing.views
+    shape, views = (landed.images, *plan.preprocessing.shape), plan.preprocessing.views
     vectors = (
         embed_views(vectorizer.transform, batch, views)
-        for batch in read_npy_batches(lake, features, _BATCH)
+        for batch in read_npy_batches(lake, features, _BATCH, shape=shape, dtype=np.float32)
     )
-    tracked = track(vectors, images, "embedding images", len)
+    tracked = track(vectors, landed.images, "embedding images", len)
     try:
-        target = new_attempt(layout.shard_vectors(plan.model, shard))
-        return write_npy(lake, target, (images, card.dimensions), np.float32, tracked)
+        target = new_attempt(layout.shard_vectors(plan.model, landed.shard))
+        return write_npy(lake, target, (landed.images, card.dimensions), np.float32, tracked)
     except DamagedError:
-        break_seal(lake, layout.features(shard))
+        break_seal(lake, layout.features(landed.shard))
         raise

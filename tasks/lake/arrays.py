@@ -26,6 +26,10 @@ class _Header:
     def row_bytes(self) -> int:
         return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
 
+    @property
+    def end(self) -> int:
+        return self.offset + self.dtype.itemsize * math.prod(self.shape)
+
 
 def write_npy(
     store: Store,
@@ -69,7 +73,12 @@ def write_npy(
 
 
 def read_npy_batches(
-    store: Store, source: str | Artifact, batch_rows: int
+    store: Store,
+    source: str | Artifact,
+    batch_rows: int,
+    *,
+    shape: tuple[int, ...] | None = None,
+    dtype: npt.DTypeLike | None = None,
 ) -> Iterator[npt.NDArray[Any]]:
     """Streams an array out of the store, `batch_rows` rows at a time, in order.
 
@@ -77,16 +86,22 @@ def read_npy_batches(
         store: where to read.
         source: a path; or an artifact, which is compared with its digest at the end.
         batch_rows: rows a batch.
+        shape: that the array must have. Give it, and `dtype`, where something else would fail on
+            the batches before the digest has been compared.
+        dtype: that the array must have.
 
     Raises:
         FileNotFoundError: there is no such object.
-        ValueError: it is not an array, would need pickle, or ends too early.
+        ValueError: it is not an array, not the one expected, would need pickle, or ends too early.
         DamagedError: the artifact is missing or not what was stored.
     """
     path = source if isinstance(source, str) else source.path
     opened = store.open(source) if isinstance(source, str) else store.open_verified(source)
     with opened as stream:
         header = _read_header(stream, path)
+        _require(header, path, shape, dtype)
+        if isinstance(source, Artifact) and header.end != source.bytes:
+            raise ValueError(f"{path} has {source.bytes} bytes, its header tells of {header.end}")
         for start in range(0, header.shape[0], batch_rows):
             rows = min(batch_rows, header.shape[0] - start)
             batch = np.empty((rows, *header.shape[1:]), header.dtype)
@@ -162,11 +177,25 @@ def _read_header(stream: IO[bytes], path: str) -> _Header:
         version = npy.read_magic(stream)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran_order, dtype = read(stream)
-    except ValueError as error:
+    except OSError:
+        raise  # of the store
+    except Exception as error:  # numpy parses it as Python, which raises whatever it does
         raise ValueError(f"{path} is not a .npy array: {error}") from error
     if fortran_order or dtype.hasobject or not shape:
         raise ValueError(f"{path} is not a plain array of rows")
     return _Header(shape, dtype, stream.tell())
+
+
+def _require(
+    header: _Header, path: str, shape: tuple[int, ...] | None, dtype: npt.DTypeLike | None
+) -> None:
+    """Fails where a header is not the one expected."""
+    expected = (
+        header.shape if shape is None else shape,
+        header.dtype if dtype is None else np.dtype(dtype),
+    )
+    if (header.shape, header.dtype) != expected:
+        raise ValueError(f"{path} holds {header.shape} {header.dtype}, expected {expected}")
 
 
 def _read_into(stream: IO[bytes], target: memoryview, path: str) -> None:

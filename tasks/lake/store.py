@@ -248,31 +248,38 @@ class Store(ABC):
     def open_verified(self, artifact: Artifact) -> Iterator[IO[bytes]]:
         """Opens an artifact like `open`; the block fails at its end if it is not what was stored.
 
-        Until then nothing that was read is certain.
+        Until then nothing that was read is certain. So whatever the block raises, the digest is
+        compared first.
 
         Raises:
-            DamagedError: it is missing, its digest is another one, or it made no sense.
+            DamagedError: it is missing, its digest is another one, or it made no sense: the block
+                has raised ValueError.
             TransferError: it was damaged on its way here, and is sound where it is stored.
+            Exception: what else the block has raised; the artifact is sound.
         """
         place = self.uri(artifact.path)
-        nonsense = None
+        failure: Exception | None = None
         try:
             with self.open(artifact.path) as stream:
                 reader = _HashingReader(stream)
                 buffered = io.BufferedReader(reader, _BUFFER)
                 try:
                     yield buffered
-                except ValueError as error:
-                    nonsense = error
+                except TransferError:
+                    raise  # there is no more to read
+                except Exception as error:  # pylint: disable=broad-exception-caught  # raised below
+                    failure = error
                 while buffered.read(_BUFFER):
                     pass
         except FileNotFoundError as error:
             raise DamagedError(f"{place} is missing") from error
         if reader.hexdigest() != artifact.sha256:
             self.verify(artifact)
-            raise TransferError(f"{place} was damaged on its way, but is sound") from nonsense
-        if nonsense:
-            raise DamagedError(f"{place} is damaged: {nonsense}") from nonsense
+            raise TransferError(f"{place} was damaged on its way, but is sound") from failure
+        if isinstance(failure, ValueError):
+            raise DamagedError(f"{place} is damaged: {failure}") from failure
+        if failure:
+            raise failure
 
     def verify(self, artifact: Artifact) -> None:
         """Reads an artifact from front to back and compares it with its digest.

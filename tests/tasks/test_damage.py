@@ -105,6 +105,28 @@ def test_a_damaged_list_of_images_is_never_taken_for_what_the_catalogue_holds(
     assert reindex(indexed, "next")["images"] == 7
 
 
+@pytest.mark.parametrize(("word", "other"), [("NUMPY", "NUMPX"), (", 3)", ", 2)"), ("|u1", "|i1")])
+def test_damage_in_a_header_puts_the_artifact_aside(
+    lake: Store, master: Path, word: str, other: str
+) -> None:
+    save_photo(master / "new.jpg", "coffee", 7)
+    (shard,) = (part["shard"] for part in plan(lake, "r", SETTINGS)["shards"])
+    etl(lake, "r", shard)
+    path = attempt(lake, layout.landing(shard, layout.NPY_RESIZED_RGB))
+    sound = lake.read(path)
+    lake.write(path, sound.replace(word.encode(), other.encode(), 1))
+    with pytest.raises(DamagedError, match=r"resized_rgb.npy is damaged"):
+        feature_engineering(lake, "r", shard)
+    etl(lake, "r", shard)
+    feature_engineering(lake, "r", shard)
+    path = attempt(lake, layout.features(shard))
+    lake.write(path, lake.read(path).replace(b"<f4", b"<i4", 1))
+    with pytest.raises(DamagedError, match=r"feature_engineered.npy is damaged"):
+        vectorize(lake, "r", shard, SETTINGS)
+    feature_engineering(lake, "r", shard)
+    assert vectorize(lake, "r", shard, SETTINGS)["images"] == 1
+
+
 def test_names_with_flipped_bits_are_not_published(indexed: Store, master: Path) -> None:
     save_photo(master / "new.jpg", "coffee", 7)
     shard = embed_new(indexed, "r", SETTINGS)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
 from tasks.lake.arrays import StoredRows, npy_shape, read_npy_batches, write_npy
-from tasks.lake.store import Store
+from tasks.lake.store import DamagedError, Store
 
 ARRAYS = st_np.arrays(
     dtype=st.sampled_from([np.dtype(np.uint8), np.dtype(np.float32), np.dtype("U7")]),
@@ -87,3 +87,28 @@ def test_what_is_no_array_is_refused(store: Store) -> None:
     store.write("a.npy", b"something else entirely")
     with pytest.raises(ValueError, match=r"not a \.npy array"):
         npy_shape(store, "a.npy")
+
+
+def test_a_flipped_bit_in_the_header_is_always_damage(lake: Store) -> None:
+    for array in (np.zeros((3, 4, 4, 3), np.uint8), np.array(["a.jpg", "bb.jpg"])):
+        artifact = write_npy(lake, "a.npy", array.shape, array.dtype, [array])
+        path = lake.local_path("a.npy")
+        assert path
+        sound = path.read_bytes()
+        for position in range(8 * (len(sound) - array.nbytes)):
+            damaged = bytearray(sound)
+            damaged[position // 8] ^= 1 << position % 8
+            path.write_bytes(damaged)
+            with pytest.raises(DamagedError):
+                list(read_npy_batches(lake, artifact, 2))
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((3, 4), np.float32), ((2, 4), np.int32), ((2, 2, 2), np.float32)]
+)
+def test_an_array_that_is_not_the_one_expected_yields_nothing(
+    lake: Store, shape: tuple[int, ...], dtype: type
+) -> None:
+    artifact = write_npy(lake, "a.npy", (2, 4), np.float32, [np.zeros((2, 4), np.float32)])
+    with pytest.raises(DamagedError, match="expected"):
+        next(read_npy_batches(lake, artifact, 2, shape=shape, dtype=dtype))

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.errors import UserError
 from tasks.lake.open_store import open_store
-from tasks.lake.store import CHUNK, NotAnObjectError, Store, digest_as_listed
+from tasks.lake.store import CHUNK, DamagedError, NotAnObjectError, Store, digest_as_listed
 from tests.s3_server import S3Server
 
 
@@ -305,3 +305,17 @@ def test_another_object_that_is_there_only_while_it_is_read_has_no_digest(
     monkeypatch.setattr(store, "open", open_another)
     assert digest_as_listed(store, "a", listed.fingerprint) is None
     assert store.stat("a").fingerprint == listed.fingerprint
+
+
+def test_whatever_a_reader_makes_of_damage_it_is_damage(store: Store) -> None:
+    artifact = store.write("a", b"sound")
+    store.write("a", b"other")
+    with pytest.raises(DamagedError, match="digest"), store.open_verified(artifact):
+        raise SyntaxError("nothing to make of it")
+
+
+def test_what_fails_on_a_sound_object_fails_as_it_does(store: Store) -> None:
+    artifact = store.write("a", b"sound")
+    for failure in (SyntaxError("my own"), FileNotFoundError("of something else")):
+        with pytest.raises(type(failure), match=str(failure)), store.open_verified(artifact):
+            raise failure
