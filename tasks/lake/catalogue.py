@@ -102,13 +102,19 @@ class Comparison:
             self._database.executemany("INSERT OR REPLACE INTO found VALUES (?, ?, ?)", rows)
 
     def add_known(self, images: Iterable[Image]) -> None:
-        """Takes in what the release knows."""
+        """Takes in what the release knows.
+
+        Of two of one name either one stays: that there are is damage, which only whoever has read
+        the list to its end can tell.
+        """
         rows = (
             (image.name, image.bytes, image.fingerprint, image.sha256, image.row, image.rejected)
             for image in images
         )
         with self._database:
-            self._database.executemany("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._database.executemany(
+                "INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
 
     def candidates(self) -> Iterator[Image]:
         """Yields the new and changed images that might be known ones, renamed or touched.

@@ -244,6 +244,16 @@ def flip_in(lake: Store, path: str, word: str) -> None:
     lake.write(path, data.replace(word.encode(), flipped.encode(), 1))
 
 
+def test_a_flipped_bit_that_makes_two_names_one_is_damage_of_the_release(
+    indexed: Store, master: Path
+) -> None:
+    flip_in(indexed, layout.release(1, layout.CATALOGUE), "coffee_0")
+    with pytest.raises(DamagedError, match=layout.CATALOGUE):
+        plan(indexed, "r", SETTINGS)
+    assert Releases(indexed).latest() is None
+    assert reindex(indexed, "next")["images"] == 6
+
+
 @pytest.mark.parametrize("word", ["broken.jpg", "truncated", '"images": 1'])
 def test_a_report_of_a_shard_with_a_flipped_bit_is_not_published(
     indexed: Store, master: Path, word: str
