@@ -67,8 +67,8 @@ def one_line_errors() -> Iterator[None]:
     """Ends the process with one line on stderr if the block fails.
 
     What a person has to put right is told in its own words, with status 2: trying again does not
-    help. So is a store that cannot be reached, with status 1: it may pass. Anything else is logged
-    with its traceback first, and ends with status 1, too.
+    help. So is a store that cannot be reached or a machine that is short of memory, with status 1:
+    it may pass. Anything else is logged with its traceback first, and ends with status 1, too.
     """
     try:
         yield
@@ -81,6 +81,9 @@ def one_line_errors() -> Iterator[None]:
         _fail(f"{error}; {advice}", MAY_PASS)
     except TransferError as error:
         _fail(f"{error}; try again later", MAY_PASS)
+    except MemoryError as error:
+        advice = "give the task more, or lower max_pixels, threads or shard_size"
+        _fail(f"memory is short: {error}; {advice}", MAY_PASS)
     except Exception as error:  # pylint: disable=broad-exception-caught  # the process's last word
         logger.exception("unexpected failure")
         _fail(f"{type(error).__name__}: {error}", MAY_PASS)

@@ -27,6 +27,11 @@ _REDUCED = {
 # As many pixels are composited at once, so that what is in between takes no memory to speak of.
 _BAND = 2**16
 
+# OpenCV's code for an allocation that failed.
+_NO_MEMORY = -4
+# As much as decoders take themselves, unseen, to put a picture together.
+_DECODER_BYTES_A_PIXEL = 12
+
 # What is wrong with an image is told by RejectedImage; OpenCV's own warnings would drown the log.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -66,6 +71,7 @@ def decode_image(
 
     Raises:
         RejectedImage: Empty, over a limit, truncated, corrupt or in no supported format.
+        MemoryError: There was too little memory just then, which says nothing of the image.
     """
     if not data:
         raise RejectedImage("empty file")
@@ -79,17 +85,24 @@ def decode_image(
         if width * height > limits.max_pixels:
             claim = f"claims {what}{width} x {height} pixels"
             raise RejectedImage(f"{claim}, over the limit of {limits.max_pixels}")
+    try:
+        return np.asarray(_upright_bgr(data, header, target), np.uint8)
+    except cv2.error as error:
+        if _tells_of_memory(error):
+            raise MemoryError(f"too little to decode {_size(header)}") from error
+        raise
+
+
+def _upright_bgr(data: bytes, header: ImageHeader, target: tuple[int, int] | None) -> MatLike:
     match header.format:
         case "JPEG":
-            image = _upright(_decode(data, header, _jpeg_flags(header, target)), header)
+            return _upright(_decode(data, header, _jpeg_flags(header, target)), header)
         case "TIFF":
-            image = _decode_tiff(data, header)
-        case _:
-            if header.format == "PNG":
-                data = without_ancillary_chunks(data)
-            image = _decode(data, header, cv2.IMREAD_UNCHANGED)
-            image = _upright(_opaque_bgr(image, header), header)
-    return np.asarray(image, np.uint8)
+            return _decode_tiff(data, header)
+        case "PNG":
+            data = without_ancillary_chunks(data)
+    image = _decode(data, header, cv2.IMREAD_UNCHANGED)
+    return _upright(_opaque_bgr(image, header), header)
 
 
 def _decode(data: bytes, header: ImageHeader, flags: int) -> MatLike:
@@ -98,10 +111,29 @@ def _decode(data: bytes, header: ImageHeader, flags: int) -> MatLike:
     try:
         image = cv2.imdecode(buffer, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise RejectedImage(f"truncated, corrupt or unsupported {header.format}") from error
+        if _tells_of_memory(error):
+            raise
+        image = None
     if image is None:
+        _require_memory(header)
         raise RejectedImage(f"truncated, corrupt or unsupported {header.format}")
     return image
+
+
+def _tells_of_memory(error: cv2.error) -> bool:
+    return getattr(error, "code", None) == _NO_MEMORY or "bad_alloc" in str(error)
+
+
+def _require_memory(header: ImageHeader) -> None:
+    """Makes sure that a decode has not failed for want of memory, which not all decoders tell."""
+    try:
+        np.empty(_DECODER_BYTES_A_PIXEL * header.width * header.height, np.uint8)
+    except MemoryError as error:
+        raise MemoryError(f"too little to decode {_size(header)}") from error
+
+
+def _size(header: ImageHeader) -> str:
+    return f"a {header.format} of {header.width} x {header.height} pixels"
 
 
 def _jpeg_flags(header: ImageHeader, target: tuple[int, int] | None) -> int:

@@ -54,6 +54,15 @@ def test_denied_access_asks_for_a_person(capsys: pytest.CaptureFixture[str]) -> 
     assert line.endswith("; check the credentials, and what they allow there")
 
 
+def test_a_shortage_of_memory_names_what_to_lower(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, one_line_errors():
+        raise MemoryError("too little to decode a PNG of 9000 x 9000 pixels")
+    assert end.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: memory is short: too little to decode a PNG of 9000 x 9000")
+    assert "lower max_pixels, threads" in line
+
+
 def test_what_may_pass_ends_with_status_1_and_its_traceback_in_the_log(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -115,3 +116,36 @@ def test_bombs_take_next_to_no_memory(tmp_path: Path) -> None:
     bombs = [file.data for file in hostile_files() if file.name.startswith("bombs/")]
 
     assert growth(tmp_path, bombs, 1_000_000) <= 2 * max(map(len, bombs)) + 16 * 2**20
+
+
+# Decodes an image in a process that may grow by as many bytes as given, and prints what comes of it.
+SHORT = """
+import resource, sys
+from pathlib import Path
+from tasks.imaging.decode import DecodeLimits, decode_image
+
+image = Path(sys.argv[1]).read_bytes()
+size = resource.getpagesize() * int(Path("/proc/self/statm").read_text().split()[0])
+for grow in map(int, sys.argv[2:]):
+    resource.setrlimit(resource.RLIMIT_AS, (size + grow, resource.RLIM_INFINITY))
+    try:
+        decode_image(image, DecodeLimits())
+        print("decoded")
+    except Exception as error:
+        print(type(error).__name__)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("options", [{"format": "PNG"}, {"format": "JPEG", "progressive": True}])
+def test_a_shortage_of_memory_is_no_fault_of_the_image(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    Image.new("RGB", (SIDE, SIDE), "red").save(tmp_path / "image", **options)
+    grow = [str(megabytes * 10**6) for megabytes in (1, 13, 16, 20, 500)]
+    command = [sys.executable, "-c", SHORT, str(tmp_path / "image"), *grow]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    *short, ample = done.stdout.split()
+    assert short[0] == "MemoryError"
+    assert set(short) <= {"MemoryError", "decoded"}
+    assert ample == "decoded"
