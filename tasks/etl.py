@@ -1,10 +1,12 @@
 """etl: the original images of a shard -> image_names.npy, resized_rgb.npy and rejected.json."""
 
 import hashlib
+import itertools
 import logging
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +17,16 @@ from tasks.imaging.decode import DecodeLimits, RejectedImage
 from tasks.imaging.preprocessing import load_resized_rgb
 from tasks.lake import layout
 from tasks.lake.arrays import write_npy
-from tasks.lake.catalogue import Image
+from tasks.lake.catalogue import ACCESS_DENIED, Image
 from tasks.lake.lines import read_lines
 from tasks.lake.store import NotAnObjectError, Store
 from tasks.landing import LandingReport, RejectedMember, complete_landing, read_landing
 from tasks.parallel import bounded_map
 from tasks.progress import track
 from tasks.run_plan import RunPlan, open_catalogue, read_plan
+
+# Images to look for one that can be read among.
+_TRIES = 500
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +59,7 @@ def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
     Raises:
         UserError: the run has no plan, or no such shard.
         DamagedError: the list of the shard's images is damaged; the next run makes another.
+        PermissionError: access is denied not to single images but to the catalogue.
         OSError: the store keeps failing; nothing is lost, try again.
     """
     with timed() as summary:
@@ -76,6 +82,8 @@ def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport
             rejected.append(outcome)
         else:
             loaded.append(outcome)
+    if denied := {member.name for member in rejected if member.reason == ACCESS_DENIED}:
+        _require_access(lake, plan, denied)
     names = np.array([image.name for image in loaded], dtype=np.str_)
     digests = np.array([image.sha256 for image in loaded], dtype="U64")
     attempt = uuid.uuid4().hex  # a place that nobody else writes to, see `seals`
@@ -115,6 +123,9 @@ def _load(catalogue: Store, plan: RunPlan, member: Image) -> _Loaded | RejectedM
         return RejectedMember(name=member.name, reason="gone since the run began", passing=True)
     except NotAnObjectError as error:
         return RejectedMember(name=member.name, reason=str(error))
+    except PermissionError as error:
+        logger.warning("%r: %s", member.name, error)
+        return RejectedMember(name=member.name, reason=ACCESS_DENIED)
     if data is None:
         return RejectedMember(
             name=member.name, reason="changed while the run read it", passing=True
@@ -125,6 +136,22 @@ def _load(catalogue: Store, plan: RunPlan, member: Image) -> _Loaded | RejectedM
     except RejectedImage as error:
         return RejectedMember(name=member.name, reason=str(error), sha256=sha256)
     return _Loaded(member.name, sha256, rgb)
+
+
+def _require_access(lake: Store, plan: RunPlan, denied: set[str]) -> None:
+    """Makes sure that another image can be read: else the credentials are wrong, or have expired.
+
+    Raises:
+        PermissionError: none can, of the first hundreds.
+    """
+    catalogue = open_catalogue(lake, plan.catalogue)
+    listed = read_lines(lake, plan.listing, Image) if plan.listing else ()
+    others = (image.name for image in listed if image.name not in denied)
+    for name in itertools.islice(others, _TRIES):
+        with suppress(FileNotFoundError, NotAnObjectError, PermissionError):
+            catalogue.read_range(name, 0, 1)
+            return
+    raise PermissionError(f"access is denied to every image tried, {catalogue.uri(min(denied))}")
 
 
 def _fetch(catalogue: Store, member: Image) -> bytes | None:

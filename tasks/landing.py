@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import UserError
 from tasks.lake import layout
+from tasks.lake.catalogue import ACCESS_DENIED
 from tasks.lake.papers import encode_paper, read_paper
 from tasks.lake.store import Artifact, Store
 
@@ -54,7 +55,7 @@ class LandingReport(BaseModel):
     @property
     def settled(self) -> bool:
         """Tells whether another try would end the same way."""
-        return not any(member.passing for member in self.rejected)
+        return not any(member.passing or member.reason == ACCESS_DENIED for member in self.rejected)
 
     def artifact(self, name: str) -> Artifact:
         """Returns one of the artifacts by its file name."""

@@ -4,6 +4,7 @@ import itertools
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 
 from tasks.contract import Summary, timed
@@ -206,12 +207,19 @@ def _known(lake: Store, base: Manifest | None, prefix: str) -> Iterator[Image]:
 
 
 def _note_same_content(catalogue: Store, comparison: Comparison) -> None:
-    """Finds images that were renamed or merely touched: a known one's size and content."""
+    """Finds images that were renamed or merely touched: a known one's size and content.
+
+    One that could not be read for want of access counts as changed once it can.
+    """
+    for name in comparison.denied():
+        with suppress(OSError):
+            catalogue.read_range(name, 0, 1)
+            comparison.forget(name)
 
     def digest(candidate: Image) -> tuple[str, str]:
         try:
             found = digest_as_listed(catalogue, candidate.name, candidate.fingerprint)
-        except (FileNotFoundError, NotAnObjectError):
+        except (FileNotFoundError, NotAnObjectError, PermissionError):
             found = None  # etl will say so
         return candidate.name, found or ""
 

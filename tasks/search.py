@@ -229,12 +229,12 @@ class Searcher:
         return encode_png(draw_results(self._thumbnail(data), pictures, caption, title))
 
     def _read(self, name: str) -> bytes | None:
-        """Returns a catalogue image's file, or None if it is gone or has grown over the limit."""
+        """Returns a catalogue image's file, or None if it is gone, too large or not to be read."""
         try:
             if self._catalogue.stat(name).bytes > self._limits.max_bytes:
                 return None
             return self._catalogue.read(name)
-        except (FileNotFoundError, NotAnObjectError):
+        except (FileNotFoundError, NotAnObjectError, PermissionError):
             return None
 
     def _thumbnail(self, data: bytes | None) -> npt.NDArray[np.uint8] | None:

@@ -15,6 +15,10 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.lake.store import StoredObject
 
+# Why an image is put aside that may not be read. Its fingerprint stays the same when it may, so
+# whoever compares the catalogue has to try.
+ACCESS_DENIED = "access to it is denied, or it is archived"
+
 
 class Image(BaseModel):
     """One line of a catalogue: an image, as a run found it or as a release holds it.
@@ -115,6 +119,18 @@ class Comparison:
             self._database.executemany(
                 "INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?, ?)", rows
             )
+
+    def denied(self) -> list[str]:
+        """Returns the names of known images that could not be read for want of access."""
+        query = """
+        SELECT name FROM known JOIN found USING (name, fingerprint) WHERE known.rejected = ?
+        """
+        return [name for (name,) in self._database.execute(query, (ACCESS_DENIED,))]
+
+    def forget(self, name: str) -> None:
+        """Lets a known image count as changed."""
+        with self._database:
+            self._database.execute("UPDATE known SET fingerprint = '' WHERE name = ?", (name,))
 
     def candidates(self) -> Iterator[Image]:
         """Yields the new and changed images that might be known ones, renamed or touched.

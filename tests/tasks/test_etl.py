@@ -9,6 +9,7 @@ import pytest
 from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.lake import layout
+from tasks.lake.local_store import LocalStore
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 from tasks.plan import plan
@@ -171,3 +172,59 @@ def test_a_shard_that_the_run_does_not_have_is_an_error(lake: Store, master: Pat
     planned_shard(lake)
     with pytest.raises(UserError, match="run r has no shard 0123"):
         etl(lake, "r", "0123")
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of images that may not be read; root may read anything, whatever their mode."""
+    names: set[str] = set()
+    read_ranges = LocalStore.read_ranges
+
+    def deny(store: LocalStore, path: str, ranges: list[tuple[int, int]]) -> list[bytes]:
+        if path in names:
+            raise PermissionError(f"[Errno 13] Permission denied: {path!r}")
+        return read_ranges(store, path, ranges)
+
+    monkeypatch.setattr(LocalStore, "read_ranges", deny)
+    return names
+
+
+def test_an_image_that_may_not_be_read_is_put_aside_until_it_may(
+    lake: Store, master: Path, unreadable: set[str]
+) -> None:
+    for view, name in enumerate(["a.jpg", "b.jpg"]):
+        save_photo(master / name, view=view)
+    unreadable.add("b.jpg")
+    first = reindex(lake, "r1")
+    assert first["images"] == 1
+    assert first["rejections"] == [
+        {"name": "b.jpg", "reason": "access to it is denied, or it is archived"}
+    ]
+    assert not plan(lake, "r2", settings_for_tests())["anything_to_do"]
+    unreadable.clear()
+    third = reindex(lake, "r3")
+    assert (third["images"], third["changed"], third["rejected"]) == (2, 1, 0)
+
+
+def test_one_new_image_that_may_not_be_read_stops_nothing_and_is_tried_again(
+    lake: Store, master: Path, unreadable: set[str]
+) -> None:
+    save_photo(master / "b.jpg")
+    reindex(lake, "r1")
+    save_photo(master / "a.jpg", view=1)
+    unreadable.add("a.jpg")
+    assert reindex(lake, "r2")["rejected"] == 1
+    unreadable.clear()
+    assert reindex(lake, "r3")["images"] == 2
+
+
+def test_access_denied_to_everything_ends_the_task(
+    lake: Store, master: Path, unreadable: set[str]
+) -> None:
+    for view, name in enumerate(["a.jpg", "b.jpg"]):
+        save_photo(master / name, view=view)
+    shard = planned_shard(lake)
+    unreadable |= {"a.jpg", "b.jpg"}
+    with pytest.raises(PermissionError, match=r"denied to every image tried, .*a\.jpg"):
+        etl(lake, "r", shard)
+    assert not lake.exists(layout.landing(shard, layout.REJECTED))

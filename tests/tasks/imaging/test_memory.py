@@ -118,7 +118,7 @@ def test_bombs_take_next_to_no_memory(tmp_path: Path) -> None:
     assert growth(tmp_path, bombs, 1_000_000) <= 2 * max(map(len, bombs)) + 16 * 2**20
 
 
-# Decodes an image in a process that may grow by as many bytes as given, and prints what comes of it.
+# Decodes an image in a process that may grow by so many bytes, and prints what comes of it.
 SHORT = """
 import resource, sys
 from pathlib import Path
