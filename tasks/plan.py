@@ -28,6 +28,7 @@ from tasks.run_plan import (
     open_catalogue,
     preprocessing_of,
     read_plan,
+    require_lake_outside,
     settings_in_common,
     shard_id,
 )
@@ -54,11 +55,12 @@ def plan(
         What changed, and the shards.
 
     Raises:
-        UserError: the catalogue is empty or missing, or `prefix` is given where the rest of the
-            release cannot stay as it is.
+        UserError: the catalogue is empty, missing or has the lake in it, or `prefix` is given where
+            the rest of the release cannot stay as it is.
     """
     with timed() as summary:
         if not lake.exists(layout.plan(run)):
+            require_lake_outside(lake, settings.catalogue)
             made = _make_plan(lake, run, settings, full_rebuild, _as_folder(prefix))
             # Of two attempts at once, the first one pins the run.
             lake.create(layout.plan(run), encode_paper(made.model_dump(mode="json")))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from pathlib import PurePath
 
 from pydantic import BaseModel, ConfigDict
 
@@ -136,6 +137,24 @@ def open_catalogue(lake: Store, catalogue: str) -> Store:
         UserError: the catalogue does not exist.
     """
     return open_store(catalogue or lake.uri(layout.MASTER), confined=True)
+
+
+def require_lake_outside(lake: Store, catalogue: str) -> None:
+    """Makes sure that a catalogue does not hold the lake.
+
+    Raises:
+        UserError: it does: pictures of the lake's own would be indexed, more of them by each run.
+    """
+    if _place(lake).is_relative_to(_place(open_catalogue(lake, catalogue))):
+        raise UserError(
+            f"the catalogue {catalogue} holds the lake {lake}, whose own files would be indexed; "
+            "give a folder beside the lake, or leave the setting `catalogue` empty for its master/"
+        )
+
+
+def _place(store: Store) -> PurePath:
+    folder = store.local_path("")
+    return folder.resolve() if folder else PurePath(store.uri(""))
 
 
 def preprocessing_of(pipeline: PipelineSettings) -> Preprocessing:

@@ -250,6 +250,16 @@ def test_a_missing_catalogue_is_an_error(lake: Store, tmp_path: Path) -> None:
         plan(lake, "r", settings)
 
 
+@pytest.mark.parametrize("folder", ["", ".."])
+def test_a_catalogue_that_holds_the_lake_is_refused(
+    lake: Store, master: Path, folder: str
+) -> None:
+    save_photo(master / "a.jpg")
+    settings = settings_for_tests(catalogue=str(master.parent / folder))
+    with pytest.raises(UserError, match=r"holds the lake .* give a folder beside the lake"):
+        plan(lake, "r", settings)
+
+
 def test_the_catalogue_may_lie_outside_the_lake(lake: Store, tmp_path: Path) -> None:
     save_photo(tmp_path / "bucket" / "a.jpg")
     settings = settings_for_tests(catalogue=(tmp_path / "bucket").as_uri())
