@@ -6,6 +6,7 @@ from pathlib import Path
 from tasks.errors import UserError
 from tasks.lake.open_store import open_files, protocol_of
 from tasks.lake.store import TransferError
+from tasks.uris import shown
 
 
 def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
@@ -23,31 +24,36 @@ def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
         UserError: the file is outside the allowed folders, missing, unreadable or too large.
     """
     if "::" in uri:
-        raise UserError(f"{uri} chains file systems, which a query may not; give a plain URI")
+        raise UserError(
+            f"{shown(uri)} chains file systems, which a query may not; give a plain URI"
+        )
     try:
         place = _place(uri)
         if not any(_is_below(place, _place(prefix)) for prefix in allowed):
             raise UserError(
-                f"{uri} is not under {' or '.join(allowed)}; put the image there or add its folder "
-                "to the setting query_prefixes"
+                f"{shown(uri)} is not under {' or '.join(allowed)}; put the image there or add "
+                "its folder to the setting query_prefixes"
             )
         filesystem, path = open_files(uri)
         if place[0] == "file" and place[1].exists() and not place[1].is_file():
-            raise UserError(f"{uri} is not a file; give a picture")  # a pipe would never end
+            raise UserError(f"{shown(uri)} is not a file; give a picture")  # a pipe would never end
         with filesystem.open(path, "rb") as file:
             data = bytes(file.read(max_bytes + 1))
     except TransferError:
         raise
     except FileNotFoundError as error:
         raise UserError(
-            f"{uri} is neither an image of the release nor a file; check the name and its folder"
+            f"{shown(uri)} is neither an image of the release nor a file; check the name and its "
+            "folder"
         ) from error
     except (OSError, ValueError, ImportError) as error:
+        # What a library says may repeat the whole URI.
+        reason = error if shown(uri) == uri else type(error).__name__
         raise UserError(
-            f"cannot read {uri}: {error}; check the URI and your access to it"
+            f"cannot read {shown(uri)}: {reason}; check the URI and your access to it"
         ) from error
     if len(data) > max_bytes:
-        raise UserError(f"{uri} is larger than {max_bytes} bytes; give a smaller image")
+        raise UserError(f"{shown(uri)} is larger than {max_bytes} bytes; give a smaller image")
     return data
 
 

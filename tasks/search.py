@@ -34,6 +34,7 @@ from tasks.release_ranking import ranking_of, read_mean, usually_wrong_below
 from tasks.run_plan import open_catalogue
 from tasks.settings import Settings
 from tasks.tables import open_console, show_results
+from tasks.uris import shown
 from tasks.vectorizer.batches import embed_views
 from tasks.vectorizer.vectorizer import Vectorizer
 
@@ -184,8 +185,11 @@ class Searcher:
         try:
             rgb = load_resized_rgb(data, self._preprocessing, self._limits)
         except RejectedImage as error:
-            raise UserError(f"{query} cannot be used: {error}; give another picture") from error
-        return self._answer(query, data, self.engine.most_similar_to_vector(self._vector(rgb), n))
+            reason = f"{shown(query)} cannot be used: {error}; give another picture"
+            raise UserError(reason) from error
+        return self._answer(
+            shown(query), data, self.engine.most_similar_to_vector(self._vector(rgb), n)
+        )
 
     def _vector(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         if self._vectorizer is None:

@@ -8,7 +8,6 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -21,9 +20,7 @@ from pydantic_settings import (
 
 from tasks.errors import UserError
 from tasks.index.ranking import Ranking
-
-# Query parameters that let whoever has the URI in: of signed URIs, and tokens.
-_KEYS_TO_A_DOOR = ("signature", "sig", "token", "credential", "secret", "password", "key")
+from tasks.uris import require_no_secret
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "config" / "settings.toml"
 
@@ -51,16 +48,7 @@ class PipelineSettings(BaseModel):
     shard_size: int = Field(500, ge=1, le=10_000, description="Images a shard, at most.")
     max_shards: int = Field(1_000, ge=1, description="Larger catalogues get larger shards.")
 
-    @field_validator("weights")
-    @classmethod
-    def _holds_no_secret(cls, weights: str) -> str:
-        """Refuses what would end up in plans, manifests and logs; the message must not echo it."""
-        if any(map(_gives_access, weights.split("::"))):
-            raise ValueError(
-                "the URI holds a password, a token or a signature, which plans and logs would "
-                "show; name a file in a bucket or a folder, or one that needs none"
-            )
-        return weights
+    _weights_hold_no_secret = field_validator("weights")(require_no_secret)
 
 
 class LimitSettings(BaseModel):
@@ -151,6 +139,13 @@ class Settings(BaseSettings):
     airflow: dict[str, Any] = Field(default_factory=dict, exclude=True)
     config: str = Field("", exclude=True, description="IMAGE_SEARCH_CONFIG: another settings file.")
 
+    _roots_hold_no_secret = field_validator("lake", "catalogue")(require_no_secret)
+
+    @field_validator("query_prefixes")
+    @classmethod
+    def _prefixes_hold_no_secret(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(require_no_secret, prefixes))
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -163,15 +158,6 @@ class Settings(BaseSettings):
         """Arguments win over the environment, the environment over the file."""
         file = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
         return init_settings, env_settings, file
-
-
-def _gives_access(uri: str) -> bool:
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return True  # nobody knows what is in there
-    names = (name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True))
-    return "@" in parts.netloc or any(name.endswith(_KEYS_TO_A_DOOR) for name in names)
 
 
 def config_file() -> Path:

@@ -9,6 +9,7 @@ from tasks.lake.local_store import LocalStore
 from tasks.lake.object_store import ObjectStore
 from tasks.lake.s3_store import S3Store, open_s3_files
 from tasks.lake.store import Store
+from tasks.uris import require_no_secret
 
 
 def open_store(root: str, *, confined: bool = False) -> Store:
@@ -20,10 +21,15 @@ def open_store(root: str, *, confined: bool = False) -> Store:
             others fill.
 
     Raises:
-        UserError: the root is empty, of an unknown kind, or does not exist, or access is denied.
+        UserError: the root is empty, of an unknown kind, holds a secret, does not exist, or access
+            is denied.
     """
     if not root:
         raise UserError("no lake given; pass --lake URI or set IMAGE_SEARCH_LAKE")
+    try:
+        require_no_secret(root)
+    except ValueError as error:
+        raise UserError(f"a lake or catalogue cannot be opened: {error}") from error
     kind = protocol_of(root)
     try:
         files, path = open_files(root)

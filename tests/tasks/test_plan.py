@@ -251,9 +251,7 @@ def test_a_missing_catalogue_is_an_error(lake: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["", ".."])
-def test_a_catalogue_that_holds_the_lake_is_refused(
-    lake: Store, master: Path, folder: str
-) -> None:
+def test_a_catalogue_that_holds_the_lake_is_refused(lake: Store, master: Path, folder: str) -> None:
     save_photo(master / "a.jpg")
     settings = settings_for_tests(catalogue=str(master.parent / folder))
     with pytest.raises(UserError, match=r"holds the lake .* give a folder beside the lake"):

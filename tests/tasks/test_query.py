@@ -68,3 +68,10 @@ def test_no_more_is_read_than_the_limit(folder: Path) -> None:
     assert read_query(uri, (str(folder),), 7) == b"picture"
     with pytest.raises(UserError, match="larger than 6 bytes"):
         read_query(uri, (str(folder),), 6)
+
+
+def test_a_signed_uri_that_is_refused_is_told_without_its_signature(folder: Path) -> None:
+    uri = "https://bot:hunter2@b.s3.amazonaws.com/x.jpg?X-Amz-Signature=hunter2"
+    with pytest.raises(UserError, match=r"https://b\.s3\.amazonaws\.com/x\.jpg is") as caught:
+        read_query(uri, (str(folder),), 100)
+    assert "hunter2" not in str(caught.value)

@@ -90,3 +90,15 @@ def test_weights_behind_a_secret_are_refused_without_telling_it(
 def test_other_weights_are_taken(monkeypatch: pytest.MonkeyPatch, weights: str) -> None:
     monkeypatch.setenv("IMAGE_SEARCH_PIPELINE__WEIGHTS", weights)
     assert load_settings().pipeline.weights == weights
+
+
+@pytest.mark.parametrize("setting", ["LAKE", "CATALOGUE", "QUERY_PREFIXES"])
+def test_a_root_behind_a_secret_is_refused_without_telling_it(
+    monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    uri = "s3://KEY:hunter2@bucket/photos"
+    value = f'["/data", "{uri}"]' if setting == "QUERY_PREFIXES" else uri
+    monkeypatch.setenv(f"IMAGE_SEARCH_{setting}", value)
+    with pytest.raises(UserError, match="holds a password, a token or a signature") as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
