@@ -196,5 +196,5 @@ def open_vectorizer(
         DamagedError: the stored model is not what its card says.
     """
     name = layout.ONNX_VECTORIZER_MODEL if runtime == "onnx" else layout.TF_VECTORIZER_MODEL
-    path = local_file(lake, card.artifacts[name], settings.cache)
+    path = local_file(lake, card.artifacts[name], settings.cache, settings.cache_bytes)
     return load_vectorizer(runtime, path, settings.threads or None)

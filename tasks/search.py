@@ -147,7 +147,9 @@ class Searcher:
         self._preprocessing = Preprocessing.model_validate(release.preprocessing)
         self._limits = DecodeLimits(**release.limits)
         self._vectorizer: Vectorizer | None = None
-        index = local_file(lake, release.artifacts[layout.IMAGE_INDEX], settings.cache)
+        index = local_file(
+            lake, release.artifacts[layout.IMAGE_INDEX], settings.cache, settings.cache_bytes
+        )
         vectors, names = _rows(lake, release, settings)
         self.engine = ImageSearchEngine(
             read_index(index),

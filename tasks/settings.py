@@ -130,6 +130,9 @@ class Settings(BaseSettings):
         Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "image-search",
         description="Folder for what is fetched once: weights, models and indexes.",
     )
+    cache_bytes: int = Field(
+        20 * 2**30, ge=0, description="Models and indexes fetched that stay there, in bytes."
+    )
     threads: int = Field(0, ge=0, description="Threads a task computes with; 0 is all cores.")
     pipeline: PipelineSettings = PipelineSettings()
     limits: LimitSettings = LimitSettings()

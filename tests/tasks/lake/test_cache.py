@@ -1,8 +1,14 @@
+import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
+from tasks.lake import cache
 from tasks.lake.cache import local_file
+from tasks.lake.open_store import open_store
 from tasks.lake.store import DamagedError, Store
 
 
@@ -38,3 +44,39 @@ def test_a_damaged_artifact_is_refused_and_not_kept(store: Store, tmp_path: Path
     with pytest.raises(DamagedError, match="damaged"):
         local_file(store, artifact, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("artifacts/*"))
+
+
+@pytest.fixture
+def remote() -> Iterator[Store]:
+    """An object store in memory, with nothing in it."""
+    filesystem = fsspec.filesystem("memory")
+    root = f"/{uuid.uuid4().hex}"
+    filesystem.mkdir(root)
+    yield open_store(f"memory://{root}")
+    filesystem.rm(root, recursive=True)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name.rpartition("-")[2] for path in folder.glob("artifacts/*")}
+
+
+def test_what_was_used_least_recently_goes_when_there_is_too_much(
+    remote: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts = {name: remote.write(name, name.encode() * 100) for name in ("a", "b", "c")}
+    for hour, name in enumerate(("a", "b"), start=1):
+        os.utime(local_file(remote, artifacts[name], tmp_path), (hour, hour))
+    left_by_a_kill = tmp_path / "artifacts" / "0.part"
+    left_by_a_kill.write_bytes(b"")
+    os.utime(left_by_a_kill, (1, 1))
+    monkeypatch.setattr(cache, "_given", set())  # as in a process that begins
+    local_file(remote, artifacts["a"], tmp_path, 250)
+    monkeypatch.setattr(cache, "_given", set())
+    local_file(remote, artifacts["c"], tmp_path, 250)
+    assert names(tmp_path) == {"a", "c"}
+
+
+def test_what_this_process_uses_stays(remote: Store, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        local_file(remote, remote.write(name, name.encode()), tmp_path, 0)
+    assert names(tmp_path) == {"a", "b"}
