@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tasks.errors import UserError
 from tasks.lake import layout
+from tasks.lake.disk import is_full
 from tasks.lake.store import DamagedError, Store, TransferError
 
 # Where the sidecar of a Kubernetes pod picks up the XCom.
@@ -67,8 +68,9 @@ def one_line_errors() -> Iterator[None]:
     """Ends the process with one line on stderr if the block fails.
 
     What a person has to put right is told in its own words, with status 2: trying again does not
-    help. So is a store that cannot be reached or a machine that is short of memory, with status 1:
-    it may pass. Anything else is logged with its traceback first, and ends with status 1, too.
+    help. So is a store that cannot be reached, a full disk or a machine that is short of memory,
+    with status 1: it may pass. Anything else is logged with its traceback first, and ends with
+    status 1, too.
     """
     try:
         yield
@@ -84,11 +86,20 @@ def one_line_errors() -> Iterator[None]:
     except MemoryError as error:
         advice = "give the task more, or lower max_pixels, threads or shard_size"
         _fail(f"memory is short: {error}; {advice}", MAY_PASS)
+    except OSError as error:
+        if not is_full(error):
+            _fail_unexpectedly(error)
+        advice = "free some; `python -m tasks prune` drops from the lake what nobody needs"
+        _fail(f"no space left on {error.filename or 'the disk'}; {advice}", MAY_PASS)
     except Exception as error:  # pylint: disable=broad-exception-caught  # the process's last word
-        logger.exception("unexpected failure")
-        _fail(f"{type(error).__name__}: {error}", MAY_PASS)
+        _fail_unexpectedly(error)
 
 
-def _fail(reason: str, status: int) -> None:
+def _fail_unexpectedly(error: Exception) -> NoReturn:
+    logger.error("unexpected failure", exc_info=error)
+    _fail(f"{type(error).__name__}: {error}", MAY_PASS)
+
+
+def _fail(reason: str, status: int) -> NoReturn:
     print("error: " + " ".join(reason.split()), file=sys.stderr, flush=True)
     raise SystemExit(status)

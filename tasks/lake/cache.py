@@ -8,6 +8,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from tasks.lake.disk import naming_full_disk
 from tasks.lake.store import CHUNK, TEMPORARY_SUFFIX, Artifact, Store
 
 _DAY = 86_400.0
@@ -44,7 +45,11 @@ def local_file(store: Store, artifact: Artifact, cache: Path, max_bytes: int | N
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f"{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
     try:
-        with store.open_verified(artifact) as source, temporary.open("wb") as file:
+        with (
+            naming_full_disk(folder),
+            store.open_verified(artifact) as source,
+            temporary.open("wb") as file,
+        ):
             shutil.copyfileobj(source, file, CHUNK)
         temporary.replace(kept)
     finally:

@@ -4,6 +4,7 @@ Names sort by code point everywhere. The comparison happens in a SQLite file, so
 not grow with the catalogue.
 """
 
+import errno
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -209,6 +210,10 @@ def open_comparison() -> Iterator[Comparison]:
             # Nothing here outlives the block, so nothing needs to reach the disk.
             database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
             yield Comparison(database)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            raise OSError(errno.ENOSPC, str(error), folder) from error
         finally:
             database.close()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from tasks.errors import UserError
+from tasks.lake.disk import naming_full_disk
 from tasks.lake.store import (
     HashingWriter,
     NotAnObjectError,
@@ -180,11 +181,12 @@ def _describe(path: str, status: os.stat_result) -> StoredObject:
 def _temporary_beside(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     # The final name is left out: with it, a long name could pass the file system's limit.
     temporary = target.parent / temporary_name()
-    try:
-        with _open_in_folder(temporary) as file:
-            yield temporary, file
-    finally:
-        temporary.unlink(missing_ok=True)
+    with naming_full_disk(target.parent):
+        try:
+            with _open_in_folder(temporary) as file:
+                yield temporary, file
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _open_in_folder(path: Path) -> IO[bytes]:

@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 from pathlib import Path
@@ -61,6 +62,14 @@ def test_a_shortage_of_memory_names_what_to_lower(capsys: pytest.CaptureFixture[
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: memory is short: too little to decode a PNG of 9000 x 9000")
     assert "lower max_pixels, threads" in line
+
+
+def test_a_full_disk_is_named_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, one_line_errors():
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/lake/landing")
+    assert end.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: no space left on /data/lake/landing; free some")
 
 
 def test_what_may_pass_ends_with_status_1_and_its_traceback_in_the_log(

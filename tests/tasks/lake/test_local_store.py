@@ -31,3 +31,16 @@ def test_a_file_system_without_hard_links_is_told_as_such(
     fail_to_link(monkeypatch, getattr(errno, name))
     with pytest.raises(NotImplementedError, match="no hard links"):
         LocalStore(str(tmp_path)).create("a", b"x")
+
+
+def test_a_full_disk_is_named_and_nothing_is_left_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"No space left on device: .*/folder'") as caught:
+        LocalStore(str(tmp_path)).write("folder/a", b"x")
+    assert caught.value.filename == str(tmp_path / "folder")
+    assert not list(tmp_path.rglob("*.part"))
