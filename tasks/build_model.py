@@ -1,10 +1,12 @@
 """build_model: a Keras backbone -> vectorizer_model.keras and .onnx, proven equal."""
 
+import hashlib
 import importlib.metadata
 import logging
 import math
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,18 +125,23 @@ def _build(lake: Store, plan: RunPlan, settings: Settings) -> ModelCard:
 def _make_network(lake: Store, plan: RunPlan, settings: Settings) -> dict[str, str]:
     """Stores both forms of the trained network; returns where its weights came from."""
     from tasks.vectorizer.keras_vectorizer import build_network, feature_extractor
-    from tasks.vectorizer.weights import load_weights
+    from tasks.vectorizer.weights import SOURCES, load_weights
 
     backbone, pipeline = get_backbone(plan.pipeline.backbone), plan.pipeline
     network = build_network(backbone)
     cache = settings.cache.expanduser() / "weights"
-    _exchange_weights(lake, cache, backbone.name, download=True)
     logger.info("loading the weights of %s", backbone.name)
     provenance = load_weights(
-        network, backbone, pipeline.weights, pipeline.weights_sha256, cache=cache
+        network,
+        backbone,
+        pipeline.weights,
+        pipeline.weights_sha256,
+        cache=cache,
+        restore=partial(_restore_weights, lake),
     )
     _require_same_weights(lake, plan.model, provenance.weights_sha256)
-    _exchange_weights(lake, cache, backbone.name, download=False)
+    if pipeline.weights in SOURCES:
+        _keep_weights(lake, cache / f"{backbone.name}-{pipeline.weights}.npz")
     _store_forms(lake, plan.model, feature_extractor(network, backbone))
     return asdict(provenance)
 
@@ -162,17 +169,24 @@ def _store_forms(lake: Store, model: str, extractor: Any) -> None:
             lake.create(layout.model(model, file.name), file.read_bytes())
 
 
-def _exchange_weights(lake: Store, cache: Path, backbone: str, *, download: bool) -> None:
-    """Copies weights that one side lacks: a team fetches them from outside only once."""
-    cache.mkdir(parents=True, exist_ok=True)
-    names = ((Path(item.path).name, item.bytes) for item in lake.objects(layout.WEIGHTS))
-    stored = {name: size for name, size in names if name.startswith(f"{backbone}-")}
-    here = {file.name: file.stat().st_size for file in cache.glob(f"{backbone}-*.npz")}
-    if download:
-        local = open_store(str(cache))
-        for name in stored.keys() - here.keys():
-            local.write(name, lake.read(f"{layout.WEIGHTS}/{name}"))
-    else:
-        # Loading has checked what is here; a copy of another size in the lake is damaged.
-        for name, _ in here.items() - stored.items():
-            lake.upload(f"{layout.WEIGHTS}/{name}", cache / name)
+def _restore_weights(lake: Store, entry: Path) -> bool:
+    """Copies weights that the lake keeps to a file; returns False if it has none of this name."""
+    try:
+        data = lake.read(f"{layout.WEIGHTS}/{entry.name}")
+    except FileNotFoundError:
+        return False
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    open_store(str(entry.parent)).write(entry.name, data)
+    return True
+
+
+def _keep_weights(lake: Store, entry: Path) -> None:
+    """Stores weights that loading has found sound: a team fetches them from outside only once."""
+    if not entry.is_file():
+        return  # the cache could not be written
+    path = f"{layout.WEIGHTS}/{entry.name}"
+    with entry.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    # A copy in the lake that differs is damaged, or no better.
+    if not lake.exists(path) or lake.digest(path) != digest:
+        lake.upload(path, entry)

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -40,6 +40,7 @@ def load_weights(
     sha256: str = "",
     *,
     cache: Path,
+    restore: Callable[[Path], bool] = lambda _: False,
 ) -> WeightsProvenance:
     """Gives a network trained weights, or fails: weights are never left random.
 
@@ -52,6 +53,8 @@ def load_weights(
         sha256: What the SHA-256 of the file at that URI must be, in hex; empty to take any.
         cache: Folder that keeps what was downloaded, as `<backbone>-<weights>.npz`. Files named by
             URI are not kept: what lies there may change.
+        restore: Puts a copy that was kept elsewhere into the cache, at the path given, where what
+            is there cannot be used; returns whether there is one.
 
     Returns:
         Where the weights came from.
@@ -67,9 +70,10 @@ def load_weights(
             f"a SHA-256 pins weights named by URI, but weights are {weights!r}; drop one of the two"
         )
     entry = cache / f"{backbone.name}-{weights}.npz"
-    return _fill_from_cache(network, backbone, entry) or _download(
-        network, backbone, weights, entry
-    )
+    kept = _fill_from_cache(network, backbone, entry)
+    if kept is None and restore(entry):
+        kept = _fill_from_cache(network, backbone, entry)
+    return kept or _download(network, backbone, weights, entry)
 
 
 def _fill_from_cache(
@@ -82,10 +86,10 @@ def _fill_from_cache(
     except FileNotFoundError:
         return None
     except (OSError, ValueError, UserError) as error:
-        logger.warning("weights: %s; downloading them again", error)
+        logger.warning("weights: %s; looking elsewhere", error)
         return None
     if provenance_of(network, backbone, kept.source, kept.file_sha256) != kept:
-        logger.warning("weights: %s has another digest; downloading them again", entry)
+        logger.warning("weights: %s has another digest; looking elsewhere", entry)
         return None
     logger.info("weights: %s, from the cache", kept.source)
     return kept

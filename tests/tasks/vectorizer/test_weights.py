@@ -69,6 +69,19 @@ def test_weights_fetched_once_are_used_without_a_network(
 
 
 @pytest.mark.usefixtures("nothing_reachable")
+def test_a_damaged_copy_is_restored_from_elsewhere(
+    network: Any, trained: tuple[Any, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "ResNet50-imagenet.npz").write_bytes(b"damaged")
+
+    def restore(entry: Path) -> bool:
+        shutil.copy(WEIGHTS / entry.name, entry)
+        return True
+
+    assert load_weights(network, BACKBONE, cache=tmp_path, restore=restore) == trained[1]
+
+
+@pytest.mark.usefixtures("nothing_reachable")
 def test_without_any_source_the_error_names_what_can_be_done(network: Any, tmp_path: Path) -> None:
     before = named_arrays(network)["conv1_conv/kernel"].copy()
     with pytest.raises(UserError) as error:
