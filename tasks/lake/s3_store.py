@@ -7,6 +7,7 @@ role, and the configuration of fsspec.
 
 import errno
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -125,9 +126,11 @@ class S3Store(ObjectStore):
                 f"{self}: access is denied ({error.__cause__ or error}); check the credentials and "
                 "the bucket's policy"
             ) from error
-        except (OSError, BotoCoreError) as error:
+        # ValueError is what boto makes of a variable that is no URL or no number.
+        except (OSError, BotoCoreError, ValueError) as error:
             raise UserError(
-                f"{self} cannot be opened ({error}); check the URI, the region and the credentials"
+                f"{self} cannot be opened ({error}); check the URI, the credentials, the region, "
+                "AWS_ENDPOINT_URL (http://… or https://…) and what else is set as AWS_…"
             ) from error
 
 
@@ -138,18 +141,29 @@ def open_s3_files(root: str) -> tuple[S3Files, str]:
     over how patient this is.
 
     Raises:
-        UserError: the URI names no bucket, or `AWS_CA_BUNDLE` a file that is not there.
+        UserError: the URI names no bucket, or `AWS_CA_BUNDLE` no file of certificates.
     """
     path = fsspec.core.strip_protocol(root)
     if not path.strip("/"):
         raise UserError(f"{root} names no bucket; give s3://bucket or s3://bucket/prefix")
-    bundle = os.environ.get("AWS_CA_BUNDLE")
-    if bundle and not Path(bundle).is_file():
-        raise UserError(f"AWS_CA_BUNDLE names {bundle}, which is no file; correct the path")
+    if bundle := os.environ.get("AWS_CA_BUNDLE"):
+        _require_certificates(bundle)
     # A cached listing could hide what another task has just written. With more than one request at
     # a time, s3fs asks for the size before it reads.
     options = {"use_listings_cache": False, "max_concurrency": 1}
     return S3Files(config_kwargs=_patience(), **options), path
+
+
+def _require_certificates(bundle: str) -> None:
+    if not Path(bundle).is_file():
+        raise UserError(f"AWS_CA_BUNDLE names {bundle}, which is no file; correct the path")
+    try:
+        ssl.create_default_context(cafile=bundle)
+    except OSError as error:
+        raise UserError(
+            f"AWS_CA_BUNDLE names {bundle}, which holds no certificates that can be read "
+            f"({error}); name a PEM file with that of the store's authority"
+        ) from error
 
 
 def _patience() -> dict[str, Any]:

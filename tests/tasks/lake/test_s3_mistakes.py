@@ -68,6 +68,30 @@ def test_a_bundle_that_is_not_there_is_named(
         open_store("s3://bucket/prefix")
 
 
+def test_a_bundle_without_a_certificate_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lab.pem").write_text("no PEM")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "lab.pem"))
+    with pytest.raises(UserError, match=r"lab\.pem, which holds no certificates .* a PEM file"):
+        open_store("s3://bucket/prefix")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("AWS_ENDPOINT_URL", "localhost:8333", "Invalid endpoint: localhost:8333"),
+        ("AWS_MAX_ATTEMPTS", "many", "'many'"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=rf"{complaint}.*; check .* AWS_ENDPOINT_URL"):
+        open_store("s3://bucket/prefix")
+
+
 def test_a_connection_that_is_refused_names_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
