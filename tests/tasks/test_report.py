@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.open_store import open_store
 from tasks.report import report
@@ -48,3 +49,12 @@ def test_a_night_without_changes_says_no_more_than_that(
     said = printed(tmp_path, capsys, anything_to_do=False)
     assert "Nothing changed: the latest release stands." in said
     assert "amaged" not in said
+
+
+@pytest.mark.parametrize("damaged", [b"no JSON", b"[]", b"{}", b"null"])
+@pytest.mark.parametrize("path", [layout.task_result("r", "plan"), layout.run("r", "result.json")])
+def test_a_damaged_result_is_told(tmp_path: Path, path: str, damaged: bytes) -> None:
+    lake = open_store(tmp_path.as_uri())
+    lake.write(path, damaged)
+    with pytest.raises(UserError, match=r"what run r has left in .* is damaged"):
+        report(lake, "r")
