@@ -86,6 +86,9 @@ def one_line_errors() -> Iterator[None]:
     except MemoryError as error:
         advice = "give the task more, or lower max_pixels, threads or shard_size"
         _fail(f"memory is short: {error}; {advice}", MAY_PASS)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        advice = "a file stands where a folder has to be, or the other way round: move it away"
+        _fail(f"{error}; {advice}", NEEDS_A_PERSON)
     except OSError as error:
         if not is_full(error):
             _fail_unexpectedly(error)

@@ -119,7 +119,7 @@ def _load(catalogue: Store, plan: RunPlan, member: Image) -> _Loaded | RejectedM
         return RejectedMember(name=member.name, reason=reason)
     try:
         data = _fetch(catalogue, member)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return RejectedMember(name=member.name, reason="gone since the run began", passing=True)
     except NotAnObjectError as error:
         return RejectedMember(name=member.name, reason=str(error))
@@ -148,7 +148,7 @@ def _require_access(lake: Store, plan: RunPlan, denied: set[str]) -> None:
     listed = read_lines(lake, plan.listing, Image) if plan.listing else ()
     others = (image.name for image in listed if image.name not in denied)
     for name in itertools.islice(others, _TRIES):
-        with suppress(FileNotFoundError, NotAnObjectError, PermissionError):
+        with suppress(FileNotFoundError, NotADirectoryError, NotAnObjectError, PermissionError):
             catalogue.read_range(name, 0, 1)
             return
     raise PermissionError(f"access is denied to every image tried, {catalogue.uri(min(denied))}")

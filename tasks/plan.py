@@ -221,7 +221,7 @@ def _note_same_content(catalogue: Store, comparison: Comparison) -> None:
     def digest(candidate: Image) -> tuple[str, str]:
         try:
             found = digest_as_listed(catalogue, candidate.name, candidate.fingerprint)
-        except (FileNotFoundError, NotAnObjectError, PermissionError):
+        except (FileNotFoundError, NotADirectoryError, NotAnObjectError, PermissionError):
             found = None  # etl will say so
         return candidate.name, found or ""
 

@@ -240,7 +240,7 @@ class Searcher:
             if self._catalogue.stat(name).bytes > self._limits.max_bytes:
                 return None
             return self._catalogue.read(name)
-        except (FileNotFoundError, NotAnObjectError, PermissionError):
+        except (FileNotFoundError, NotADirectoryError, NotAnObjectError, PermissionError):
             return None
 
     def _thumbnail(self, data: bytes | None) -> npt.NDArray[np.uint8] | None:

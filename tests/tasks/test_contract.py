@@ -64,6 +64,19 @@ def test_a_shortage_of_memory_names_what_to_lower(capsys: pytest.CaptureFixture[
     assert "lower max_pixels, threads" in line
 
 
+@pytest.mark.parametrize("folder", ["runs", "releases"])
+def test_a_file_in_place_of_a_folder_asks_for_a_person(
+    lake: Store, tmp_path: Path, folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / folder).touch()
+    with pytest.raises(SystemExit) as end, one_line_errors():
+        lake.write(f"{folder}/r/plan.json", b"")
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / folder) in line
+    assert line.endswith("move it away")
+
+
 def test_a_full_disk_is_named_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end, one_line_errors():
         raise OSError(errno.ENOSPC, "No space left on device", "/data/lake/landing")

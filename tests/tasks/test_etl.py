@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +126,14 @@ def test_an_image_in_a_bucket_that_is_emptied_or_cut_under_the_run_is_left_out(
 def test_a_file_that_goes_under_the_run_is_left_out(lake: Store, master: Path) -> None:
     save_photo(master / "a.jpg")
     save_photo(master / "b.jpg", view=1)
+    save_photo(master / "folder" / "c.jpg", view=2)
     shard = planned_shard(lake)
     (master / "b.jpg").unlink()
+    shutil.rmtree(master / "folder")
+    (master / "folder").touch()
     assert etl(lake, "r", shard)["images"] == 1
-    assert rejections(lake, shard) == {"b.jpg": "gone since the run began"}
+    gone = "gone since the run began"
+    assert rejections(lake, shard) == {"b.jpg": gone, "folder/c.jpg": gone}
 
 
 def test_only_regular_files_of_the_catalogue_are_read(
