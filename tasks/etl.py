@@ -119,13 +119,8 @@ def _load(catalogue: Store, plan: RunPlan, member: Image) -> _Loaded | RejectedM
         return RejectedMember(name=member.name, reason=reason)
     try:
         data = _fetch(catalogue, member)
-    except (FileNotFoundError, NotADirectoryError):
-        return RejectedMember(name=member.name, reason="gone since the run began", passing=True)
-    except NotAnObjectError as error:
-        return RejectedMember(name=member.name, reason=str(error))
-    except PermissionError as error:
-        logger.warning("%r: %s", member.name, error)
-        return RejectedMember(name=member.name, reason=ACCESS_DENIED)
+    except (FileNotFoundError, NotADirectoryError, NotAnObjectError, PermissionError) as error:
+        return _unread(member, error)
     if data is None:
         return RejectedMember(
             name=member.name, reason="changed while the run read it", passing=True
@@ -136,6 +131,16 @@ def _load(catalogue: Store, plan: RunPlan, member: Image) -> _Loaded | RejectedM
     except RejectedImage as error:
         return RejectedMember(name=member.name, reason=str(error), sha256=sha256)
     return _Loaded(member.name, sha256, rgb)
+
+
+def _unread(member: Image, error: OSError) -> RejectedMember:
+    """Says why an image was not read."""
+    if isinstance(error, NotAnObjectError):
+        return RejectedMember(name=member.name, reason=str(error))
+    if isinstance(error, PermissionError):
+        logger.warning("%r: %s", member.name, error)
+        return RejectedMember(name=member.name, reason=ACCESS_DENIED)
+    return RejectedMember(name=member.name, reason="gone since the run began", passing=True)
 
 
 def _require_access(lake: Store, plan: RunPlan, denied: set[str]) -> None:

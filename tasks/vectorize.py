@@ -54,7 +54,7 @@ def vectorize(lake: Store, run: str, shard: str, settings: Settings) -> Summary:
                 raise UserError(
                     f"shard {shard} has no features; clear its task feature_engineering"
                 )
-            artifact = _embed(lake, plan, card, settings, landed, features)
+            artifact = _embed(lake, plan, card, settings, landed=landed, features=features)
             seal(lake, target, artifact, source)
         else:
             refresh_seal(lake, target)
@@ -66,6 +66,7 @@ def _embed(
     plan: RunPlan,
     card: ModelCard,
     settings: Settings,
+    *,
     landed: LandingReport,
     features: Artifact,
 ) -> Artifact:
