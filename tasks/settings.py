@@ -28,7 +28,7 @@ DEFAULT_CONFIG = Path(__file__).parent.parent / "config" / "settings.toml"
 class PipelineSettings(BaseModel):
     """How images become vectors, and vectors an index. Pinned for a run and its release."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     backbone: str = Field("ResNet50", description="A keras.applications network; see the README.")
     weights: str = Field(
@@ -121,6 +121,7 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,
     )
 
     lake: str = Field("", description="Root of the lake: file:///path or s3://bucket/prefix.")

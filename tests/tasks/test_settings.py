@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tasks.errors import UserError
-from tasks.settings import DEFAULT_CONFIG, load_settings
+from tasks.settings import DEFAULT_CONFIG, Settings, load_settings
 
 
 @pytest.fixture
@@ -101,4 +102,13 @@ def test_a_root_behind_a_secret_is_refused_without_telling_it(
     monkeypatch.setenv(f"IMAGE_SEARCH_{setting}", value)
     with pytest.raises(UserError, match="holds a password, a token or a signature") as caught:
         load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["lake", "weights"])
+def test_settings_that_are_refused_are_not_repeated(where: str) -> None:
+    uri = "s3://KEY:hunter2@bucket/a.h5"
+    given = {"lake": uri} if where == "lake" else {"pipeline": {"weights": uri}}
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate(given)
     assert "hunter2" not in str(caught.value)
