@@ -122,7 +122,8 @@ def _rows(lake: Store, release: Manifest, settings: Settings) -> tuple[RowReader
     vectors, names = (StoredRows(lake, artifact.path, mapped=True) for artifact in artifacts)
     if layout.ROW_CHECKSUMS not in release.artifacts:  # made before there were any
         return vectors, names
-    file = local_file(lake, release.artifacts[layout.ROW_CHECKSUMS], settings.cache)
+    checksums = release.artifacts[layout.ROW_CHECKSUMS]
+    file = local_file(lake, checksums, settings.cache, settings.cache_bytes)
     of_vectors, of_names = np.load(file, mmap_mode="r", allow_pickle=False).T
     places = [lake.uri(artifact.path) for artifact in artifacts]
     return (
