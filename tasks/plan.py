@@ -86,8 +86,7 @@ def _make_plan(
     # One that was damaged is as good as none: what it held is computed again.
     base = releases.latest()
     catalogue = open_catalogue(lake, settings.catalogue)
-    preprocessing = preprocessing_of(settings.pipeline)
-    model = model_id(settings.pipeline, preprocessing)
+    model = model_id(settings.pipeline, preprocessing_of(settings.pipeline))
     if prefix:
         _require_the_rest_to_stay(releases, base, settings, model, prefix)
     with open_comparison() as comparison:
@@ -117,7 +116,7 @@ def _make_plan(
         look=look,
         pipeline=settings.pipeline,
         limits=settings.limits,
-        preprocessing=preprocessing,
+        preprocessing=preprocessing_of(settings.pipeline),
         model=model,
         listing=listing,
         changes=changes,
