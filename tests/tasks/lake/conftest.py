@@ -23,16 +23,18 @@ def bucket(s3_server: S3Server) -> Store:
     return open_store(s3_server.new_root())
 
 
+@pytest.fixture
+def remote() -> Iterator[Store]:
+    """An object store in memory, with nothing in it."""
+    filesystem = fsspec.filesystem("memory")
+    root = f"/{uuid.uuid4().hex}"
+    filesystem.mkdir(root)
+    yield open_store(f"memory://{root}")
+    filesystem.rm(root, recursive=True)
+
+
 @pytest.fixture(params=["file", "s3", "memory"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    match request.param:
-        case "file":
-            yield request.getfixturevalue("lake")
-        case "s3":
-            yield request.getfixturevalue("bucket")
-        case _:
-            filesystem = fsspec.filesystem("memory")
-            root = f"/{uuid.uuid4().hex}"
-            filesystem.mkdir(root)
-            yield open_store(f"memory://{root}")
-            filesystem.rm(root, recursive=True)
+def store(request: pytest.FixtureRequest) -> Store:
+    fixture = {"file": "lake", "s3": "bucket", "memory": "remote"}[request.param]
+    store: Store = request.getfixturevalue(fixture)
+    return store

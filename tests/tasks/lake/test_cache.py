@@ -1,14 +1,10 @@
 import os
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from tasks.lake import cache
 from tasks.lake.cache import local_file
-from tasks.lake.open_store import open_store
 from tasks.lake.store import DamagedError, Store
 
 
@@ -44,16 +40,6 @@ def test_a_damaged_artifact_is_refused_and_not_kept(store: Store, tmp_path: Path
     with pytest.raises(DamagedError, match="damaged"):
         local_file(store, artifact, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("artifacts/*"))
-
-
-@pytest.fixture
-def remote() -> Iterator[Store]:
-    """An object store in memory, with nothing in it."""
-    filesystem = fsspec.filesystem("memory")
-    root = f"/{uuid.uuid4().hex}"
-    filesystem.mkdir(root)
-    yield open_store(f"memory://{root}")
-    filesystem.rm(root, recursive=True)
 
 
 def names(folder: Path) -> set[str]:
