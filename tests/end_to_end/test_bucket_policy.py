@@ -13,6 +13,7 @@ import pytest
 
 from tasks.lake import layout
 from tasks.lake.open_store import open_store
+from tasks.lake.s3_files import S3Files
 from tasks.lake.store import Store
 from tests.s3_server import BUCKET, S3Server, running_s3_server
 from tests.tasks.pipeline import CACHE, REPOSITORY, attempt, save_photo
@@ -140,15 +141,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def lake(server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def lake(server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """The lake as its owner sees it, with three photographs."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
+    S3Files.clear_instance_cache()  # another test may have opened one on another server
     store = open_store(f"s3://{LAKE}")
     for view in range(3):
         add_photo(store, tmp_path, f"master/cat_{view}.jpg", view)
     add_photo(store, tmp_path, "queries/cat.jpg", 3)
-    return store
+    yield store
+    S3Files.clear_instance_cache()
 
 
 def add_photo(lake: Store, folder: Path, path: str, view: int) -> None:
