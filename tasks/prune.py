@@ -85,11 +85,11 @@ def _remove(lake: Store, folder: _Folder, dry_run: bool) -> Iterator[StoredObjec
     """Removes a folder and yields what went, or would go, unless somebody needs it."""
     items = [item for item in folder.items if item.path != folder.journal]
     begun = next((item for item in folder.items if item.path == folder.journal), None)
-    if begun and days_since(begun.modified) < _UNFINISHED_DAYS:
-        return  # another prune is at work here
-    if begun and folder.is_needed() and not dry_run:
-        _bring_back(lake, folder, _noted(lake, folder))
-    if not folder.items or folder.is_needed():
+    if not folder.items or (begun and days_since(begun.modified) < _UNFINISHED_DAYS):
+        return  # there is nothing to do, or another prune is at work here
+    if folder.is_needed():
+        if begun and not dry_run:
+            _bring_back(lake, folder, _noted(lake, folder))
         return
     if not dry_run and folder.path and not _make_incomplete(lake, folder, items, bool(begun)):
         return
@@ -118,7 +118,7 @@ def _make_incomplete(lake: Store, folder: _Folder, items: list[StoredObject], be
         begun: a prune that died has begun with it.
     """
     first = [item.path for item in items if layout.completes(item.path)]
-    papers = _noted(lake, folder) if begun else _read(lake, first)
+    papers = (_noted(lake, folder) if begun else {}) | _read(lake, first)
     note = encode_paper({"papers": papers, "attempt": uuid.uuid4().hex})
     if not begun and not lake.create(folder.journal, note):
         return False  # another prune is at work here
