@@ -47,8 +47,8 @@ def find_nearest(  # pylint: disable=too-many-arguments,too-many-locals  # what 
     if not query.any():
         ids = np.arange(min(keep, index.ntotal))  # all rows are equally dissimilar to it
         return ids, np.zeros(len(ids))
-    wanted = max(oversample * n, _MIN_CANDIDATES, more)
-    most = wanted * _MAX_GROWTH
+    first = max(oversample * n, _MIN_CANDIDATES)
+    wanted, most = max(first, more), max(first * _MAX_GROWTH, more)
     unit_query = normalize(query)[np.newaxis]
     while wanted < index.ntotal:
         proposed, estimates = propose(index, unit_query, wanted)
