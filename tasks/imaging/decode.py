@@ -14,6 +14,7 @@ from tasks.imaging.header import (
     read_header,
     without_ancillary_chunks,
 )
+from tasks.imaging.memory import require_memory
 
 __all__ = ["DecodeLimits", "RejectedImage", "decode_image"]
 
@@ -115,21 +116,14 @@ def _decode(data: bytes, header: ImageHeader, flags: int) -> MatLike:
             raise
         image = None
     if image is None:
-        _require_memory(header)
+        # For want of memory, which not all decoders tell?
+        require_memory(_DECODER_BYTES_A_PIXEL * header.width * header.height, _size(header))
         raise RejectedImage(f"truncated, corrupt or unsupported {header.format}")
     return image
 
 
 def _tells_of_memory(error: cv2.error) -> bool:
     return getattr(error, "code", None) == _NO_MEMORY or "bad_alloc" in str(error)
-
-
-def _require_memory(header: ImageHeader) -> None:
-    """Makes sure that a decode has not failed for want of memory, which not all decoders tell."""
-    try:
-        np.empty(_DECODER_BYTES_A_PIXEL * header.width * header.height, np.uint8)
-    except MemoryError as error:
-        raise MemoryError(f"too little to decode {_size(header)}") from error
 
 
 def _size(header: ImageHeader) -> str:

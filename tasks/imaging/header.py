@@ -8,6 +8,8 @@ import zlib
 
 from PIL import ExifTags, Image
 
+from tasks.imaging.memory import require_memory
+
 # How the file starts decides what it is; only these formats ever reach a decoder.
 _SIGNATURES = {
     "JPEG": re.compile(rb"\xff\xd8\xff"),
@@ -31,6 +33,9 @@ _TIFF_INTEGERS = {3: "H", 4: "I", 16: "Q"}
 
 # libjpeg-turbo's advice: each scan passes over all pixels.
 _MAX_SCANS = 500
+
+# More than a reader takes for a header that makes sense.
+_READER_BYTES = 2**24
 
 # What Pillow's readers raise on damaged headers; its UnidentifiedImageError is an OSError.
 _HEADER_ERRORS = (
@@ -93,32 +98,39 @@ def read_header(data: bytes) -> ImageHeader:
 
     Raises:
         RejectedImage: Not a supported format, or a header that makes no sense.
+        MemoryError: There was too little memory just then.
     """
     name = next((name for name, start in _SIGNATURES.items() if start.match(data)), None)
     if name is None:
         raise RejectedImage(f"not an image in a supported format ({', '.join(_SIGNATURES)})")
     try:
-        match name:
-            case "GIF":
-                # Not by Pillow, which allocates the first frame on opening.
-                return ImageHeader(name, *struct.unpack_from("<HH", data, 6))
-            case "WebP":
-                # Not by Pillow, which allocates two canvases.
-                return _read_webp(data)
-            case "PNM":
-                return _read_pnm(data)
-            case "PNG":
-                return _read_with_pillow(name, without_ancillary_chunks(data))
-            case "TIFF":
-                return _read_tiff(data)
-            case "JPEG" if (scans := data.count(b"\xff\xda")) > _MAX_SCANS:
-                raise RejectedImage(f"JPEG of {scans} scans, over the limit of {_MAX_SCANS}")
-            case _:
-                return _read_with_pillow(name, data)
+        return _read(name, data)
     except RejectedImage:
         raise
     except _HEADER_ERRORS as error:
+        if isinstance(error, MemoryError):  # a damaged header may ask for any amount
+            require_memory(_READER_BYTES, f"a {name}")
         raise RejectedImage(f"truncated, corrupt or unsupported {name}") from error
+
+
+def _read(name: str, data: bytes) -> ImageHeader:
+    match name:
+        case "GIF":
+            # Not by Pillow, which allocates the first frame on opening.
+            return ImageHeader(name, *struct.unpack_from("<HH", data, 6))
+        case "WebP":
+            # Not by Pillow, which allocates two canvases.
+            return _read_webp(data)
+        case "PNM":
+            return _read_pnm(data)
+        case "PNG":
+            return _read_with_pillow(name, without_ancillary_chunks(data))
+        case "TIFF":
+            return _read_tiff(data)
+        case "JPEG" if (scans := data.count(b"\xff\xda")) > _MAX_SCANS:
+            raise RejectedImage(f"JPEG of {scans} scans, over the limit of {_MAX_SCANS}")
+        case _:
+            return _read_with_pillow(name, data)
 
 
 def without_ancillary_chunks(data: bytes) -> bytes:
