@@ -166,12 +166,20 @@ def _require_certificates(bundle: str) -> None:
         ) from error
 
 
+def _attempts() -> int:
+    wanted = os.environ.get("AWS_MAX_ATTEMPTS", str(_ATTEMPTS))
+    if not wanted.isdecimal() or not int(wanted):
+        raise UserError(f"AWS_MAX_ATTEMPTS is {wanted!r}; give a whole number from 1 on")
+    return int(wanted)
+
+
 def _patience() -> dict[str, Any]:
-    retries: dict[str, Any] = {}
-    if "AWS_RETRY_MODE" not in os.environ:
-        retries["mode"] = "standard"
-    if "AWS_MAX_ATTEMPTS" not in os.environ:
-        retries["total_max_attempts"] = _ATTEMPTS
+    # Named even where botocore would find them itself: fsspec shares one file system among all who
+    # ask for the same, and would not see that these have changed.
+    retries: dict[str, Any] = {
+        "mode": os.environ.get("AWS_RETRY_MODE", "standard"),
+        "total_max_attempts": _attempts(),
+    }
     defaults = {
         "connect_timeout": _CONNECT_SECONDS,
         "read_timeout": _READ_SECONDS,

@@ -12,6 +12,7 @@ import pytest
 from tasks.errors import UserError
 from tasks.lake.open_store import open_store
 from tasks.lake.s3_files import S3Files
+from tasks.lake.s3_store import open_s3_files
 from tasks.lake.store import TransferError
 
 
@@ -81,7 +82,6 @@ def test_a_bundle_without_a_certificate_is_named(
     ("name", "value", "complaint"),
     [
         ("AWS_ENDPOINT_URL", "localhost:8333", "Invalid endpoint: localhost:8333"),
-        ("AWS_MAX_ATTEMPTS", "many", "'many'"),
     ],
 )
 def test_a_variable_that_makes_no_sense_is_told(
@@ -102,3 +102,21 @@ def test_a_connection_that_is_refused_names_the_endpoint(monkeypatch: pytest.Mon
 def test_a_uri_without_a_bucket_says_so() -> None:
     with pytest.raises(UserError, match="names no bucket; give s3://bucket"):
         open_store("s3://")
+
+
+@pytest.mark.parametrize("attempts", ["many", "0", "-1", "", "1.5"])
+def test_a_number_of_attempts_that_is_none_is_told(
+    attempts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", attempts)
+    with pytest.raises(UserError, match=r"AWS_MAX_ATTEMPTS is '.*'; give a whole number"):
+        open_store("s3://bucket/prefix")
+
+
+def test_what_was_opened_with_other_attempts_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    for attempts in ("2", "4", "4"):
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", attempts)
+        opened.append(open_s3_files("s3://bucket")[0])
+    assert opened[0] is not opened[1]
+    assert opened[1] is opened[2]
