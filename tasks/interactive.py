@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tasks.errors import UserError
-from tasks.lake.store import Store
+from tasks.lake.store import DamagedError, Store
 from tasks.search import Searcher
 from tasks.settings import Settings
 from tasks.tables import open_console, show_results
@@ -40,6 +40,9 @@ def ask_and_answer(
             console.print(f"Picture: {target.absolute()}", soft_wrap=True)
         except UserError as error:
             console.print(f"error: {error}", markup=False, soft_wrap=True)
+        except DamagedError as error:
+            advice = "unless it was pruned, `verify` says more; start again for the current release"
+            console.print(f"error: {error}; {advice}", markup=False, soft_wrap=True)
         except (EOFError, KeyboardInterrupt):
             console.print()
             return

@@ -238,7 +238,7 @@ class _Publication:
             (count, self._card.dimensions),
             factory,
         )
-        rows = CentredRows(StoredRows(self._lake, vectors.path), mean)
+        rows = CentredRows(StoredRows(self._lake, vectors), mean)
         checks = {"recall_at_10": recall_at(index, rows), "self_hits": self_hits(index, rows)}
         if checks["self_hits"] < _LEAST_SELF_HITS or checks["recall_at_10"] < _LEAST_RECALL:
             raise UserError(

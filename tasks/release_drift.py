@@ -68,16 +68,18 @@ def _vectors(lake: Store, release: Manifest, names: set[str]) -> npt.NDArray[np.
     """Returns the vectors (len(names), d) of some images, ordered by name."""
     images = read_lines(lake, release.artifacts[layout.CATALOGUE], Image)
     rows = [image.row for image in images if image.name in names and image.row is not None]
-    vectors = StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS].path)
+    vectors = StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS])
     return np.asarray(vectors.read_rows(rows), np.float32)
 
 
 def _engine(lake: Store, release: Manifest, settings: Settings) -> ImageSearchEngine:
     artifacts = release.artifacts
     return ImageSearchEngine(
-        read_index(local_file(lake, artifacts[layout.IMAGE_INDEX], settings.cache)),
-        StoredRows(lake, artifacts[layout.NPY_IMAGE_VECTORS].path, mapped=True),
-        StoredRows(lake, artifacts[layout.NPY_IMAGE_NAMES].path, mapped=True),
+        read_index(
+            local_file(lake, artifacts[layout.IMAGE_INDEX], settings.cache, settings.cache_bytes)
+        ),
+        StoredRows(lake, artifacts[layout.NPY_IMAGE_VECTORS], mapped=True),
+        StoredRows(lake, artifacts[layout.NPY_IMAGE_NAMES], mapped=True),
         ranking=ranking_of(release),
         mean=read_mean(lake, release),
     )

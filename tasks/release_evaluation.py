@@ -126,7 +126,7 @@ def judge(lake: Store, release: Manifest, labels: dict[str, str]) -> Judged:
             f"no two images of release {release.version} have the same label; the names in the "
             "labels must be those of `image_names.npy`"
         )
-    stored = StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS].path)
+    stored = StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS])
     vectors = CentredRows(stored, read_mean(lake, release)).read_rows(rows)
     return Judged(known, theirs, leave_one_out(vectors, theirs, ranking_of(release)))
 

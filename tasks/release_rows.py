@@ -208,7 +208,7 @@ class ReleaseRows:
     def _open(self, artifact: Artifact) -> StoredRows:
         if artifact.path not in self._opened:
             self._lake.verify(artifact)
-            self._opened[artifact.path] = StoredRows(self._lake, artifact.path)
+            self._opened[artifact.path] = StoredRows(self._lake, artifact)
         return self._opened[artifact.path]
 
 

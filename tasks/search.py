@@ -119,7 +119,7 @@ def _rows(lake: Store, release: Manifest, settings: Settings) -> tuple[RowReader
     artifacts = [
         release.artifacts[name] for name in (layout.NPY_IMAGE_VECTORS, layout.NPY_IMAGE_NAMES)
     ]
-    vectors, names = (StoredRows(lake, artifact.path, mapped=True) for artifact in artifacts)
+    vectors, names = (StoredRows(lake, artifact, mapped=True) for artifact in artifacts)
     if layout.ROW_CHECKSUMS not in release.artifacts:  # made before there were any
         return vectors, names
     checksums = release.artifacts[layout.ROW_CHECKSUMS]

@@ -181,7 +181,7 @@ def _mismatches(lake: Store, release: Manifest, settings: Settings) -> Iterator[
         )
     elif not all(np.isfinite(rows).all() for rows in read_npy_batches(lake, vectors, _BATCH)):
         yield Problem(vectors.path, "damaged", "it has a vector that is not finite")
-    stored = read_index(local_file(lake, index, settings.cache))
+    stored = read_index(local_file(lake, index, settings.cache, settings.cache_bytes))
     if (stored.ntotal, stored.d) != (count, dimensions):
         yield Problem(index.path, "damaged", f"it does not hold {count} x {dimensions}")
     rows = (image for image in read_lines(lake, catalogue, Image) if image.row is not None)

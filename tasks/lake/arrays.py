@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
@@ -120,20 +122,42 @@ class StoredRows:
 
     Args:
         store: where it is.
-        path: the array.
+        source: a path; or an artifact, of which size and header are compared with each other.
         mapped: map it into memory where it lies on this machine's disk. That is fastest for a
             search; a task that reads all of it would seem to take as much memory as it has.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+        ValueError: it is not an array, or would need pickle.
+        DamagedError: the artifact is missing or not what was stored.
     """
 
-    def __init__(self, store: Store, path: str, *, mapped: bool = False) -> None:
-        self._store, self._path = store, path
-        local = store.local_path(path) if mapped else None
-        self._mapped = np.load(local, mmap_mode="r", allow_pickle=False) if local else None
-        if self._mapped is None:
+    def __init__(self, store: Store, source: str | Artifact, *, mapped: bool = False) -> None:
+        self._store, self._source = store, source
+        self._path = path = source if isinstance(source, str) else source.path
+        with self._taking_for_damage():
             with store.open(path) as stream:
                 self._header = _read_header(stream, path)
-        else:
-            self._header = _Header(self._mapped.shape, self._mapped.dtype, 0)
+            if isinstance(source, Artifact) and self._header.end != source.bytes:
+                raise ValueError(f"its header tells of {self._header.end} bytes")
+            self._mapped = self._map(store.local_path(path)) if mapped else None
+
+    def _map(self, path: Path | None) -> npt.NDArray[Any] | None:
+        header = self._header
+        if path is None or header.end == header.offset:
+            return None
+        return np.memmap(path, header.dtype, "r", header.offset, header.shape)
+
+    @contextmanager
+    def _taking_for_damage(self) -> Iterator[None]:
+        """An artifact that is not the array it was is damaged; of a path nothing is known."""
+        try:
+            yield
+        except (FileNotFoundError, ValueError) as error:
+            if isinstance(self._source, str):
+                raise
+            reason = "missing" if isinstance(error, FileNotFoundError) else f"damaged: {error}"
+            raise DamagedError(f"{self._store.uri(self._source.path)} is {reason}") from error
 
     def __len__(self) -> int:
         return self._header.shape[0]
@@ -162,9 +186,9 @@ class StoredRows:
             (offset + int(wanted[span[0]]) * size, offset + (int(wanted[span[-1]]) + 1) * size)
             for span in spans
         ]
-        for (start, end), span, data in zip(
-            ranges, spans, self._store.read_ranges(self._path, ranges), strict=True
-        ):
+        with self._taking_for_damage():
+            parts = self._store.read_ranges(self._path, ranges)
+        for (start, end), span, data in zip(ranges, spans, parts, strict=True):
             if len(data) != end - start:
                 raise DamagedError(f"{self._store.uri(self._path)} ends too early")
             block = np.frombuffer(data, self._header.dtype).reshape(-1, *self._header.shape[1:])
@@ -181,7 +205,8 @@ def _read_header(stream: IO[bytes], path: str) -> _Header:
         raise  # of the store
     except Exception as error:  # numpy parses it as Python, which raises whatever it does
         raise ValueError(f"{path} is not a .npy array: {error}") from error
-    if fortran_order or dtype.hasobject or not shape:
+    # None is written in another byte order, which a single flipped bit makes of a header.
+    if fortran_order or dtype.hasobject or not dtype.isnative or not shape:
         raise ValueError(f"{path} is not a plain array of rows")
     return _Header(shape, dtype, stream.tell())
 

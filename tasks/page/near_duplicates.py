@@ -183,9 +183,14 @@ class NearDuplicates:
     def _pairs(self, manifest: Manifest, job: _Job) -> Iterator[Pairs]:
         artifacts = manifest.artifacts
         index = read_index(
-            local_file(self.lake, artifacts[layout.IMAGE_INDEX], self.settings.cache)
+            local_file(
+                self.lake,
+                artifacts[layout.IMAGE_INDEX],
+                self.settings.cache,
+                self.settings.cache_bytes,
+            )
         )
-        stored = StoredRows(self.lake, artifacts[layout.NPY_IMAGE_VECTORS].path, mapped=True)
+        stored = StoredRows(self.lake, artifacts[layout.NPY_IMAGE_VECTORS], mapped=True)
         # As the index has them, and as searches score them.
         vectors = CentredRows(stored, read_mean(self.lake, manifest))
         for start in range(0, len(vectors), _BATCH):
