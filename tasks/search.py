@@ -207,8 +207,7 @@ class Searcher:
             {"rank": rank, "name": name, "score": score, "uri": self._catalogue.uri(name)}
             for rank, (score, name) in enumerate(found, start=1)
         ]
-        others = [score for score, name in found if name != query]
-        warning = self._warning(max(others)) if others else ""
+        warning = self.warning_of(query, found)
         return Answer(
             query,
             self.release.version,
@@ -217,10 +216,16 @@ class Searcher:
             warning,
         )
 
-    def _warning(self, best: float) -> str:
-        """Warns of a best score of which the evaluation of the release says: usually wrong."""
+    def warning_of(self, query: str, found: list[tuple[float, str]]) -> str:
+        """Returns a warning if the best score is one that the evaluation says is usually wrong.
+
+        Args:
+            query: as it was asked; an image that finds itself has found nothing yet.
+            found: the hits, (score, name).
+        """
+        scores = [score for score, name in found if name != query]
         threshold = usually_wrong_below(self._lake, self.release)
-        if threshold is None or best >= threshold:
+        if not scores or threshold is None or max(scores) >= threshold:
             return ""
         return f"No close match: answers below {threshold:.2f} are usually wrong."
 

@@ -33,7 +33,12 @@ def similar_to(release: OpenRelease, name: str, n: int) -> dict[str, Any]:
         {"rank": rank, "name": hit, "score": score}
         for rank, (score, hit) in enumerate(found[1:], start=1)
     ]
-    return {"query": name, "release": release.manifest.version, "results": results}
+    return {
+        "query": name,
+        "release": release.manifest.version,
+        "results": results,
+        "warning": release.searcher.warning_of(name, found),
+    }
 
 
 def answer_of(lake: Store, run: str) -> dict[str, Any]:
@@ -52,6 +57,7 @@ def answer_of(lake: Store, run: str) -> dict[str, Any]:
         "uploaded": _is_uploaded(lake, run, found["query"]),
         "release": found["release"],
         "results": hits,
+        "warning": found.get("warning", ""),
     }
 
 

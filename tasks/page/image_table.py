@@ -89,6 +89,8 @@ class ImageTable:
         Returns:
             How many there are in all, and the page.
         """
+        if "\0" in wanted:  # in no name, and SQLite's LIKE would read no further
+            return 0, []
         if wanted and match == "contains":
             pattern = "%" + "".join(f"\\{c}" if c in "%_\\" else c for c in wanted) + "%"
             where = "FROM image WHERE row IS NOT NULL AND name LIKE ? ESCAPE '\\'"

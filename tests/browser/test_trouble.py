@@ -110,3 +110,20 @@ def test_who_was_signed_out_meanwhile_is_told_so(visit: Visit) -> None:
     page.context.clear_cookies()
     page.get_by_label("Part of the name").fill("moon")
     expect(page.get_by_role("alert")).to_contain_text("Your session has ended. Sign in")
+
+
+def test_an_answer_that_is_usually_wrong_is_warned_of(visit: Visit) -> None:
+    warning = "No close match: answers below 0.60 are usually wrong."
+
+    def with_warning(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"warning": warning})
+
+    visitor = visit("uma")
+    visitor.page.route("**/api/similar?**", with_warning)
+    page = visitor.open(name="moon/view_01.jpg", n=3)
+    expect(page.get_by_role("note")).to_have_text(warning)
+    page.unroute("**/api/similar?**")
+    visitor.open(name="coffee/view_01.jpg", n=3)
+    expect(tiles(page)).to_have_count(3)
+    expect(page.get_by_role("note")).to_have_count(0)

@@ -29,6 +29,7 @@ def test_images_are_paged_by_name_prefix_and_part(
     assert page("x/", "prefix", 3, 9) == (3, [])
     assert page("z/\U0001f600", "prefix") == (1, names[5:])
     assert page("none", "prefix") == (0, [])
+    assert page("\0", "contains") == page("\0", "prefix") == page("x\0", "contains") == (0, [])
     assert page("_%", "contains") == (1, names[4:5])
     assert page("JPG", "contains")[0] == 6
     assert table.rejected(0, 9) == (

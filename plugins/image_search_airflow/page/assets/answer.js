@@ -41,6 +41,7 @@ export function results(answer) {
   const heading = `${items.length === 1 ? "The most similar image" : `The ${items.length} most similar images`}`;
   return [
     el("div", { class: "tools" }, el("h2", {}, heading), el("p", { class: "muted" }, `Release ${answer.release}`)),
+    ...(answer.warning ? [el("p", { class: "notice", role: "note" }, answer.warning)] : []),
     gallery(items, "Results, best first"),
   ];
 }
