@@ -7,12 +7,19 @@ LAKE ?= $(or $(IMAGE_SEARCH_LAKE),file://$(CURDIR)/var/demo/lake)
 PORT ?= 8080
 QUERY ?=
 N ?= 5
+# Task images: what they are made from, what they are called ({image} is data, model, vectorize or search), how they are built.
+BASE_IMAGE ?=
+IMAGE ?= image-search/{image}:latest
+RUNTIME ?= onnx
+BUILD_FLAGS ?=
 # Python that both environments are made with; uv finds it, or fetches it where it may.
 PYTHON ?= >=3.11,<3.13
 
 export IMAGE_SEARCH_LAKE := $(LAKE)
 export IMAGE_SEARCH_CACHE ?= $(CURDIR)/var/cache
 
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 UV := $(or $(shell command -v uv),.venv/uv/bin/uv)
 TASKS := .venv/tasks/bin
 AIRFLOW := .venv/airflow/bin
@@ -66,6 +73,19 @@ lock: | $(UV)  ## Pin the newest allowed versions into requirements/
 		$(UV) pip compile --quiet pyproject.toml --group $$group --group dev --universal --generate-hashes \
 			--python-version 3.11 --no-emit-index-url --no-emit-find-links \
 			--constraints requirements/$$group.txt --output-file requirements/$$group-dev.txt; \
+	done
+	for image in data model vectorize vectorize-keras search installer; do \
+		$(UV) pip compile --quiet pyproject.toml --group $$image --universal --generate-hashes \
+			--python-version 3.11 --no-emit-index-url --no-emit-find-links \
+			--constraints requirements/tasks.txt --output-file requirements/$$image.txt; \
+	done
+
+.PHONY: images
+images:  ## Build the task images; BASE_IMAGE=… IMAGE=registry/{image}:tag RUNTIME=keras
+	for image in data search vectorize model; do \
+		docker build --quiet $(BUILD_FLAGS) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE="$(BASE_IMAGE)") \
+			--build-arg RUNTIME=$(RUNTIME) --build-arg VERSION="$(VERSION)" --build-arg REVISION="$(REVISION)" \
+			--target $$image --tag "$$(sed "s|{image}|$$image|" <<<"$(IMAGE)")" --file docker/Dockerfile .; \
 	done
 
 # ------------------------------------------------------------------------------------------------- use

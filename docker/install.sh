@@ -1,0 +1,9 @@
+# Runs while the images are built: makes /opt/venv of /requirements.txt, which must name a hash for every package.
+set -eu
+/tools/bin/uv venv --quiet --no-cache --python "$(command -v python3)" /opt/venv
+/tools/bin/uv pip install --quiet --no-cache --python /opt/venv --no-deps --only-binary :all: --link-mode copy \
+  --require-hashes --requirement /requirements.txt
+sh /tools/slim_packages.sh /opt/venv/lib/python3*/site-packages
+# Containers cannot write byte code beside it; made here, each start of a task saves the time.
+python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+find /opt/venv -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
