@@ -149,8 +149,13 @@ PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test
 test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Run all tests but the long ones
-	$(TASKS)/$(PYTEST) tests/tasks tests/demo tests/end_to_end
-	$(AIRFLOW)/$(PYTEST) tests/dags tests/plugins
+	$(TASKS)/$(PYTEST) -m "not docker" tests/tasks tests/demo tests/end_to_end
+	$(AIRFLOW)/$(PYTEST) -m "not docker" tests/dags tests/plugins
+
+.PHONY: test-docker
+test-docker: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Run tasks in containers; needs Docker and `make images`
+	$(AIRFLOW)/python -m pytest -m docker tests/dags tests/plugins
+	$(TASKS)/python -m pytest -m docker tests/docker tests/end_to_end
 
 .PHONY: test-faults
 test-faults: .venv/tasks/.installed-dev  ## Kill tasks, break the network, run everything at once (long)

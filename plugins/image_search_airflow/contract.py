@@ -68,6 +68,14 @@ def task_result(task: str, last_line: str) -> dict[str, Any]:
     return result
 
 
+def out_of_memory(task: str, limit: str) -> AirflowException:
+    """Returns the exception for a task that the system killed at its memory limit."""
+    return AirflowException(
+        f"{task} ran out of memory and was killed at its limit of {limit}; raise `memory` under "
+        f"[airflow.tasks.{task}]"
+    )
+
+
 def task_failure(task: str, status: int, last_line: str) -> AirflowException:
     """Returns the exception for a task that failed.
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from image_search_airflow.operators.process import ProcessOperator
 from image_search_airflow.settings import Settings
 
 
@@ -22,12 +21,33 @@ def run_task(name: str, arguments: Mapping[str, Any] | None = None, **options: A
         The operator; its XCom is the JSON object that the task prints.
     """
     settings = Settings()
-    return ProcessOperator(
+    operator, of_runner = _operator(settings, name)
+    return operator(
         task_id=name,
         task_name=name,
-        python=settings.airflow.python,
         lake=settings.lake,
         arguments=arguments,
-        connection=settings.airflow.connection,
+        **of_runner,
         **options,
     )
+
+
+def _operator(settings: Settings, name: str) -> tuple[type[BaseOperator], dict[str, Any]]:
+    """Returns the operator for a task, and the arguments that it alone takes."""
+    # Imported where they are needed: the libraries of the other two cost the DAG processor time.
+    match settings.airflow.task(name).runner:
+        case "docker":
+            from image_search_airflow.operators.docker import DockerTaskOperator
+
+            return DockerTaskOperator, {"connection": settings.airflow.connection}
+        case "kubernetes":
+            from image_search_airflow.operators.kubernetes import KubernetesTaskOperator
+
+            return KubernetesTaskOperator, {}
+        case "process":
+            from image_search_airflow.operators.process import ProcessOperator
+
+            return ProcessOperator, {
+                "python": settings.airflow.python,
+                "connection": settings.airflow.connection,
+            }

@@ -3,9 +3,9 @@
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -13,7 +13,17 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from image_search_airflow.runner_settings import (
+    REPOSITORY,
+    TASK_NAMES,
+    DockerSettings,
+    KubernetesSettings,
+    Runner,
+    TaskName,
+    TaskSettings,
+    task_settings,
+)
+
 DEFAULT_CONFIG = REPOSITORY / "config" / "settings.toml"
 
 
@@ -23,7 +33,7 @@ class AirflowSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schedule: str = Field("0 2 * * *", description="Cron of the reindex, in UTC; empty for none.")
-    runner: Literal["process"] = Field("process", description="Where tasks run.")
+    runner: Runner = Field("process", description="Where tasks run.")
     python: Path = Field(
         REPOSITORY / ".venv" / "tasks" / "bin" / "python",
         description="Interpreter of the tasks' environment; relative to the repository.",
@@ -31,12 +41,32 @@ class AirflowSettings(BaseModel):
     connection: str = Field(
         "", description="Airflow connection (aws) to an s3:// lake; empty for the environment's."
     )
+    image: str = Field(
+        "image-search/{image}:latest",
+        description="Name of the task images; {image} is data, model, vectorize or search.",
+    )
+    docker: DockerSettings = DockerSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    tasks: dict[TaskName, TaskSettings] = Field({}, description="What single tasks need.")
     retries: int = Field(2, ge=0, description="Further attempts of a task that failed.")
     retry_delay_seconds: float = Field(
         30, gt=0, description="Wait before the first further attempt; doubles from one to the next."
     )
     task_timeout_minutes: float = Field(180, gt=0, description="Longest a single task may take.")
     max_parallel_shards: int = Field(2, ge=1, description="Shards in the same stage at once.")
+
+    @model_validator(mode="after")
+    def _pods_get_no_secret_in_their_spec(self) -> Self:
+        if self.connection and any(self.task(name).runner == "kubernetes" for name in TASK_NAMES):
+            raise ValueError(
+                "a pod shows its variables to whoever may read pods, so `connection` cannot be "
+                "handed to one; empty it, and give tasks a `service_account` or `secrets`"
+            )
+        return self
+
+    def task(self, name: str) -> TaskSettings:
+        """Returns what a task runs in: what is set for it, else the defaults."""
+        return task_settings(name, self.runner, self.image, self.tasks)
 
     def default_args(self) -> dict[str, Any]:
         """Returns what every task of a DAG has in common, for `DAG(default_args=…)`."""
@@ -69,6 +99,8 @@ class Settings(BaseSettings):
     )
 
     lake: str = Field("", description="Root of the lake: file:///path or s3://bucket/prefix.")
+    catalogue: str = Field("", description="Where the original images are; default <lake>/master.")
+    query_prefixes: tuple[str, ...] = Field((), description="Where query images may come from.")
     airflow: AirflowSettings = AirflowSettings()
     page: PageSettings = PageSettings()
 

@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import pytest
-import structlog
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 from airflow.sdk.execution_time.timeout import timeout
@@ -17,6 +15,7 @@ from airflow.sdk.execution_time.timeout import timeout
 from image_search_airflow.operators.process import ProcessOperator
 from image_search_airflow.settings import REPOSITORY
 from tests.plugins.conftest import Interpreter
+from tests.plugins.hearing import hearing
 from tests.plugins.processes import ended
 
 # Untyped, as Airflow has it.
@@ -29,23 +28,6 @@ def operator(python: Path, **options: Any) -> ProcessOperator:
     return ProcessOperator(
         task_id="etl", task_name="etl", python=python, lake="file:///lake", **options
     )
-
-
-@contextmanager
-def hearing(hear: Callable[[str], None]) -> Iterator[None]:
-    """Passes on what operators log, at the moment they do."""
-
-    def processor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> NoReturn:
-        hear(event["event"])
-        raise structlog.DropEvent
-
-    processors = structlog.get_config()["processors"]
-    before = processors.copy()
-    processors[:] = [processor]
-    try:
-        yield
-    finally:
-        processors[:] = before
 
 
 def test_it_returns_the_object_that_the_task_prints_last(interpreter: Interpreter) -> None:
