@@ -1,5 +1,6 @@
 """The same catalogue through child processes and through containers: the same release, the same answers."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,7 @@ def test_a_lake_in_a_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = Path(str(process_lake.local_path("master"))).parents[1] / "docker"
+    folder.mkdir()
     lake = open_store(folder.as_uri())
     # Trained weights: a container without access to their sources finds them in the lake.
     copy(process_lake, lake, "master/", "weights/")
@@ -130,8 +132,8 @@ def test_a_lake_in_a_folder(
     in_containers(True)
 
     # A container killed for memory says so, and the next attempt goes on from there.
-    monkeypatch.setitem(airflow, VECTORIZE_MEMORY, "64Mi")
-    with pytest.raises(RuntimeError, match=r"vectorize ran out of memory .* limit of 64Mi; raise"):
+    monkeypatch.setitem(airflow, VECTORIZE_MEMORY, "16Mi")
+    with pytest.raises(RuntimeError, match=r"vectorize ran out of memory .* limit of 16Mi; raise"):
         run_dag("image_reindex", lake)
     monkeypatch.delitem(airflow, VECTORIZE_MEMORY)
     run = run_dag("image_reindex", lake)
@@ -145,8 +147,6 @@ def test_a_lake_in_a_folder(
 
 def hand_over(folder: Path) -> None:
     """Gives a folder to the user of the task images, and lets it be reached."""
-    import os
-
     for path in (folder, *folder.rglob("*")):
         os.chown(path, TASKS, TASKS)
     for path in folder.parents:

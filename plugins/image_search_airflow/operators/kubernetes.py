@@ -114,7 +114,9 @@ class KubernetesTaskOperator(KubernetesPodOperator):
         """Returns the exception for a pod that failed, in the words of the other runners."""
         ended = self._ended()
         if ended is None:
-            reason = " ".join(str(error).split())
+            # Cleaning up after the first error, the provider raises another one.
+            first = error.__context__ if isinstance(error.__context__, AirflowException) else error
+            reason = " ".join(str(first).split())
             if "pulled" in reason:
                 return AirflowException(
                     f"the cluster cannot pull the image {self.image}; push it, or correct `image` "
