@@ -173,16 +173,19 @@ class _Api(BaseHTTPRequestHandler):
         process = self.cluster.processes[name]
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
-        self.send_header("Connection", "close")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         pod = self.cluster.pods[name]
         with suppress(OSError):
             for line in process.stderr or ():
                 pod["log"] = pod.get("log", "") + line
-                self.wfile.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ} {line}".encode())
-                self.wfile.flush()
-        process.wait()
-        self.close_connection = True
+                self._chunk(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ} {line}".encode())
+            process.wait()
+            self._chunk(b"")
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
 
     def _exec(self) -> None:
         """Answers a command to the sidecar: the result that the task left there, or its end."""
