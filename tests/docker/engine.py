@@ -15,9 +15,8 @@ REQUIRED = "TEST_DOCKER_REQUIRED"
 
 def docker(*arguments: str | Path, check: bool = True) -> str:
     """Runs `docker …`; returns what it prints."""
-    done = subprocess.run(
-        ["docker", *arguments], capture_output=True, text=True, check=False, timeout=300
-    )
+    command = ["docker", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     if check and done.returncode:
         raise RuntimeError(done.stderr)
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""The same catalogue through child processes and through containers: the same release, the same answers."""
+"""The same catalogue through child processes and through containers gives the same answers."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -107,7 +107,9 @@ def _search(run_dag: RunDag, in_containers: Callable[[bool], None]) -> Callable[
     def search(process: Store) -> Callable[[Store], str]:
         def run(lake: Store) -> str:
             in_containers(lake is not process)
-            query = process.uri(f"master/{QUERY}") if lake is process else lake.uri(f"master/{QUERY}")
+            query = (
+                process.uri(f"master/{QUERY}") if lake is process else lake.uri(f"master/{QUERY}")
+            )
             return run_dag("image_search", lake, query_image=query, top_n=6)
 
         return run

@@ -45,9 +45,7 @@ class Cluster:
             "kind": "Config",
             "current-context": "test",
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-            "clusters": [
-                {"name": "test", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}
-            ],
+            "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
             "users": [{"name": "test", "user": {}}],
         }
 
@@ -238,4 +236,3 @@ def running_cluster() -> Iterator[Cluster]:
             for process in cluster.processes.values():
                 process.kill()
                 process.wait()
-

@@ -9,8 +9,13 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException
-from kubernetes.client import ApiException, V1ContainerStateTerminated, V1EnvFromSource
-from kubernetes.client import V1ResourceRequirements, V1SecretEnvSource
+from kubernetes.client import (
+    ApiException,
+    V1ContainerStateTerminated,
+    V1EnvFromSource,
+    V1ResourceRequirements,
+    V1SecretEnvSource,
+)
 from urllib3.exceptions import HTTPError
 
 from image_search_airflow.container_environment import settings_variables

@@ -110,6 +110,6 @@ class TaskOperator(BaseOperator):
         """
         raise NotImplementedError
 
-    def failure(self, running: RunningTask, status: int, last_line: str) -> AirflowException:  # noqa: ARG002
+    def failure(self, running: RunningTask, status: int, last_line: str) -> AirflowException:
         """Returns the exception for a task that failed, see `task_failure`."""
         return task_failure(self.task_name, status, last_line)

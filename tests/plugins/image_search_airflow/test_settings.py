@@ -51,6 +51,36 @@ def test_a_runner_that_does_not_exist_is_rejected_with_those_that_do(settings_fi
         Settings()
 
 
+def test_a_task_has_what_is_set_for_it_and_the_rest_as_the_others(
+    settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings_file.write_text(
+        '[airflow]\nrunner = "docker"\nimage = "lab/{image}:1"\n'
+        '[airflow.tasks.vectorize]\nrunner = "kubernetes"\ncpus = 4\n'
+    )
+    monkeypatch.setenv("IMAGE_SEARCH_AIRFLOW__TASKS__VECTORIZE__MEMORY", "6Gi")
+    airflow = Settings().airflow
+    vectorize, plan = airflow.task("vectorize"), airflow.task("plan")
+    assert (vectorize.runner, vectorize.cpus, vectorize.memory) == ("kubernetes", 4, "6Gi")
+    assert (vectorize.image, vectorize.memory_bytes) == ("lab/vectorize:1", 6 * 2**30)
+    assert (plan.runner, plan.image, plan.memory) == ("docker", "lab/data:1", "1Gi")
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ('[airflow.tasks.vectorise]\nmemory = "1Gi"', "'vectorize'"),
+        ('[airflow.tasks.etl]\nmemory = "4g"', r"airflow\.tasks\.etl\.memory"),
+        ('[airflow.tasks.etl]\nrunner = "podman"', "'kubernetes'"),
+        ("[airflow.docker]\nprivileged = true", r"airflow\.docker\.privileged"),
+    ],
+)
+def test_what_is_wrong_with_a_runner_is_named(settings_file: Path, line: str, named: str) -> None:
+    settings_file.write_text(line)
+    with pytest.raises(ValidationError, match=named):
+        Settings()
+
+
 def test_a_settings_file_that_does_not_exist_is_named(settings_file: Path) -> None:
     with pytest.raises(FileNotFoundError, match=str(settings_file)):
         Settings()

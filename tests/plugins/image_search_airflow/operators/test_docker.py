@@ -44,10 +44,9 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "master").mkdir(parents=True)
     for path in (folder, folder / "master"):
         os.chown(path, 10001, 10001)
-    for path in tmp_path.parents:
-        if path.stat().st_mode & 0o005 != 0o005 and path.is_relative_to("/tmp"):
-            path.chmod(0o755)
-    tmp_path.chmod(0o755)
+    # pytest keeps its folders to itself.
+    for path in (tmp_path, *tmp_path.parents[:3]):
+        path.chmod(path.stat().st_mode | 0o055)
     monkeypatch.setenv("IMAGE_SEARCH_LAKE", folder.as_uri())
     return folder
 

@@ -1,4 +1,7 @@
-"""The operator that runs a task in a pod: the pods it makes, and how it runs one. No cluster ran it."""
+"""The operator that runs a task in a pod: what pods it makes, and how it runs one.
+
+No cluster ran it; a stand-in answers the calls of the API.
+"""
 
 import json
 import os
@@ -79,8 +82,9 @@ def filled(value: Any) -> Any:
 @pytest.mark.parametrize("name", TASK_NAMES)
 def test_the_pod_of_every_task_is_one_by_the_schema_of_kubernetes(name: str) -> None:
     pod = pod_of(name)
-    pod["spec"]["volumes"] = [it if len(it) > 1 else {**it, "emptyDir": {}}
-                              for it in pod["spec"]["volumes"]]
+    pod["spec"]["volumes"] = [
+        it if len(it) > 1 else {**it, "emptyDir": {}} for it in pod["spec"]["volumes"]
+    ]
     kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
 
 
@@ -232,7 +236,12 @@ def test_a_task_that_prints_no_object_breaks_the_contract(cluster: Cluster) -> N
         operator().execute(CONTEXT)
 
 
-LASTS = "import sys, time; print('started', file=sys.stderr, flush=True); print(1, file=sys.stderr, flush=True); time.sleep(600)"
+LASTS = """
+import sys, time
+print("started", file=sys.stderr, flush=True)
+print("goes on", file=sys.stderr, flush=True)
+time.sleep(600)
+"""
 
 
 def test_on_kill_deletes_the_pod(cluster: Cluster) -> None:
