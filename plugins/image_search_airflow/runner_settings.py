@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -64,7 +64,7 @@ TASK_NAMES: tuple[str, ...] = get_args(TaskName)
 
 
 def task_settings(
-    name: str, runner: Runner, image: str, overrides: Mapping[str, TaskSettings]
+    name: str, runner: Runner, image: str, overrides: Mapping[TaskName, TaskSettings]
 ) -> TaskSettings:
     """Returns what a task runs in: what is set for it, else the defaults.
 
@@ -81,7 +81,7 @@ def task_settings(
         "cpus": cpus,
         "memory": memory,
     }
-    override = overrides.get(name, TaskSettings()).model_dump(exclude_unset=True)
+    override = overrides.get(cast(TaskName, name), TaskSettings()).model_dump(exclude_unset=True)
     return TaskSettings(**{**defaults, **override})
 
 

@@ -75,10 +75,11 @@ def postgres(tmp_path: Path) -> Iterator[str]:
             folder.chmod(folder.stat().st_mode | 0o055)
     who = {"user": user} if os.getuid() == 0 else {}
 
-    def run(program: str, *arguments: str) -> None:
+    def run(program: str, *arguments: str, check: bool = True) -> None:
         subprocess.run(
             [folders[-1] / program, *arguments],
-            check=True,
+            check=check,
+            start_new_session=True,
             cwd="/",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -101,7 +102,7 @@ def postgres(tmp_path: Path) -> Iterator[str]:
         run("createdb", "--host=127.0.0.1", f"--port={port}", "--username=airflow", "airflow")
         yield f"postgresql+psycopg2://airflow@127.0.0.1:{port}/airflow"
     finally:
-        run("pg_ctl", "stop", "--mode=fast", "--pgdata", str(data))
+        run("pg_ctl", "stop", "--mode=fast", "--pgdata", str(data), check=False)
 
 
 def test_airflow_runs_on_postgresql(postgres: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
@@ -22,3 +23,16 @@ def hearing(hear: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         processors[:] = before
+
+
+def says_and_waits(heard: Path) -> str:
+    """Returns a program that says "half way", and tells whether a file came while it waited."""
+    return f"""
+import os, sys, time
+print("half way", file=sys.stderr, flush=True)
+patience = 1000
+while not os.path.exists({str(heard)!r}) and patience:
+    time.sleep(0.01)
+    patience -= 1
+print('{{"heard":', "true" if patience else "false", "}}")
+"""

@@ -30,6 +30,7 @@ from image_search_airflow.s3_access import s3_variables, with_variables
 from image_search_airflow.settings import Settings
 
 SCRATCH = "/scratch"
+_PEMS = ("ca", "cert", "key")
 
 # Variables that name a file on this machine: the image has its own certificates, and no profiles.
 _NAME_FILES = {
@@ -100,15 +101,19 @@ class DockerTaskOperator(TaskOperator):
 
     def _client(self) -> APIClient:
         host = self._docker.host or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-        files = [str(Path(self._docker.tls_folder, name)) for name in ("ca", "cert", "key")]
-        pems = [f"{file}.pem" for file in files] if self._docker.tls_folder else []
+        ca, cert, key = (Path(self._docker.tls_folder, f"{name}.pem") for name in _PEMS)
+        tls = (
+            DockerHook.construct_tls_config(str(ca), str(cert), str(key))
+            if self._docker.tls_folder
+            else None
+        )
         with engine_errors(host):
             try:
                 return DockerHook(
                     docker_conn_id=self._docker.registry_connection or None,
                     base_url=host,
                     version="auto",
-                    tls=DockerHook.construct_tls_config(*pems),
+                    tls=tls,
                 ).api_client
             except AirflowException as error:
                 # The hook has logged the reason.

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException
@@ -20,8 +21,8 @@ from urllib3.exceptions import HTTPError
 
 from image_search_airflow.container_environment import settings_variables
 from image_search_airflow.contract import out_of_memory, task_arguments, task_failure
-from image_search_airflow.runner_settings import TaskSettings
-from image_search_airflow.settings import REPOSITORY, Settings
+from image_search_airflow.runner_settings import REPOSITORY, TaskSettings
+from image_search_airflow.settings import Settings
 
 # The result is read from a second container; it gets no more rights than the first.
 _SIDECAR_RIGHTS = {
@@ -81,7 +82,7 @@ class KubernetesTaskOperator(KubernetesPodOperator):
             container_name_log_prefix_enabled=False,
             log_pod_spec_on_failure=False,
             do_xcom_push=True,
-            **({"kubernetes_conn_id": cluster.connection} if cluster.connection else {}),
+            kubernetes_conn_id=cluster.connection or KubernetesHook.default_conn_name,
             **kwargs,
         )
         self.task_name = task_name

@@ -11,8 +11,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from image_search_airflow.child_process import ChildProcess
 from image_search_airflow.operators.task import TaskOperator
+from image_search_airflow.runner_settings import REPOSITORY
 from image_search_airflow.s3_access import s3_variables, with_variables
-from image_search_airflow.settings import REPOSITORY
 
 
 class ProcessOperator(TaskOperator):

@@ -20,8 +20,9 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from image_search_airflow.runner_settings import REPOSITORY
 from image_search_airflow.s3_access import blot_out, s3_variables, with_variables
-from image_search_airflow.settings import REPOSITORY, Settings
+from image_search_airflow.settings import Settings
 
 # A line holds a thumbnail at most.
 _LONGEST_LINE = 2**24

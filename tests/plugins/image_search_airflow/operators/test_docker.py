@@ -19,7 +19,7 @@ from image_search_airflow.operators.docker import DockerTaskOperator
 from image_search_airflow.runner import run_task
 from tests.docker.engine import docker, need_docker
 from tests.docker.stand_in import build_stand_in
-from tests.plugins.hearing import hearing
+from tests.plugins.hearing import hearing, says_and_waits
 
 pytestmark = pytest.mark.docker
 
@@ -107,15 +107,7 @@ def test_a_line_is_in_the_log_while_the_task_still_runs(
     task: MakeTask, context: Context, lake: Path
 ) -> None:
     heard = lake / "heard"
-    program = f"""
-import os, sys, time
-print("half way", file=sys.stderr, flush=True)
-patience = 1000
-while not os.path.exists({str(heard)!r}) and patience:
-    time.sleep(0.01)
-    patience -= 1
-print('{{"heard":', "true" if patience else "false", "}}")
-"""
+    program = says_and_waits(heard)
 
     def hear(line: str) -> None:
         if line == "half way":

@@ -15,7 +15,7 @@ from airflow.sdk.execution_time.timeout import timeout
 from image_search_airflow.operators.process import ProcessOperator
 from image_search_airflow.settings import REPOSITORY
 from tests.plugins.conftest import Interpreter
-from tests.plugins.hearing import hearing
+from tests.plugins.hearing import hearing, says_and_waits
 from tests.plugins.processes import ended
 
 # Untyped, as Airflow has it.
@@ -51,15 +51,7 @@ def test_a_line_is_in_the_log_while_the_task_still_runs(
     interpreter: Interpreter, tmp_path: Path
 ) -> None:
     heard = tmp_path / "heard"
-    python = interpreter(f"""
-import os, sys, time
-print("half way", file=sys.stderr, flush=True)
-patience = 1000
-while not os.path.exists({str(heard)!r}) and patience:
-    time.sleep(0.01)
-    patience -= 1
-print('{{"heard":', "true" if patience else "false", "}}")
-""")
+    python = interpreter(says_and_waits(heard))
 
     def hear(line: str) -> None:
         if line == "half way":
