@@ -8,10 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from airflow.sdk.exceptions import AirflowException
+from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
-
-from docker import APIClient
 
 # Airflow itself kills an operator that is not done with `on_kill` after five seconds.
 GRACE_SECONDS = 3

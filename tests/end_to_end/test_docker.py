@@ -117,7 +117,7 @@ def _search(run_dag: RunDag, in_containers: Callable[[bool], None]) -> Callable[
     return search
 
 
-def test_a_lake_in_a_folder(
+def test_a_lake_in_a_folder(  # pylint: disable=too-many-positional-arguments  # fixtures
     process_lake: Store,
     run_dag: RunDag,
     in_containers: Callable[[bool], None],

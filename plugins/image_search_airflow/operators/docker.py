@@ -15,9 +15,9 @@ from typing import Any
 from airflow.providers.docker.hooks.docker import DockerHook
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from docker import APIClient
 from docker.types import DeviceRequest, LogConfig, Mount
 
-from docker import APIClient
 from image_search_airflow.container import Container, engine_errors
 from image_search_airflow.container_environment import (
     local_folder,
