@@ -175,7 +175,7 @@ lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/browser/.ins
 	$(TASKS)/mypy tasks demo scripts benchmarks
 	$(AIRFLOW)/mypy plugins dags
 	$(TASKS)/pylint tasks demo scripts benchmarks
-	PYTHONPATH=. $(TASKS)/pylint $(LENIENT) tests/tasks tests/demo tests/faults tests/end_to_end
+	PYTHONPATH=. $(TASKS)/pylint $(LENIENT) tests/tasks tests/demo tests/docker tests/faults tests/end_to_end
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint plugins dags
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint $(LENIENT) tests/dags tests/plugins
 	PYTHONPATH=. $(BROWSER)/pylint $(LENIENT) --ignore seed.py,s3_lake.py tests/browser
