@@ -1,13 +1,22 @@
 """The command line: `python -m tasks <task> …`, one sub-command a task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tasks.contract import Summary, emit, file_result, one_line_errors, set_up_logging
+from tasks.contract import (
+    Summary,
+    emit,
+    file_result,
+    one_line_errors,
+    parse_outputs,
+    set_up_logging,
+    write_outputs,
+)
 from tasks.errors import UserError
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
@@ -31,6 +40,26 @@ Lake = Annotated[
 ]
 Run = Annotated[str, typer.Option(help="Id of the run; all tasks of one run are given the same.")]
 Shard = Annotated[str, typer.Option(help="Id of the shard, as `plan` printed it.")]
+
+
+# Which fields of the result go to which files, besides stdout.
+_outputs: ContextVar[Mapping[str, Path]] = ContextVar("_outputs", default={})
+
+
+@app.callback()
+def for_all_tasks(
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=PATH",
+            help="Also write this field of the result to a local file, for orchestrators that read "
+            "files; may be given again.",
+        ),
+    ] = None,
+) -> None:
+    """Takes what stands before the name of a task."""
+    with one_line_errors():
+        _outputs.set(parse_outputs(output or ()))
 
 
 @app.command("plan")
@@ -325,6 +354,7 @@ def _do(
         summary = work(store, settings)
         if run:
             file_result(store, run, task, shard, summary)
+        write_outputs(summary, _outputs.get())
         emit(summary)
     return summary
 

@@ -2,9 +2,10 @@
 
 import json
 import logging
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -53,6 +54,33 @@ def emit(summary: Summary) -> None:
     print(line, flush=True)
     if XCOM_FILE.parent.is_dir():
         XCOM_FILE.write_text(line, encoding="utf-8")
+
+
+def parse_outputs(outputs: Sequence[str]) -> dict[str, Path]:
+    """Reads `FIELD=PATH` options: which fields of a summary go to which files.
+
+    Raises:
+        UserError: one is of another form.
+    """
+    for output in outputs:
+        if not re.fullmatch(r"\w+=.+", output):
+            raise UserError(f"--output takes FIELD=PATH, not {output!r}")
+    pairs = (output.split("=", 1) for output in outputs)
+    return {field: Path(path) for field, path in pairs}
+
+
+def write_outputs(summary: Summary, outputs: Mapping[str, Path]) -> None:
+    """Writes fields of a summary to local files: text as it is, anything else as JSON.
+
+    Raises:
+        UserError: the summary has no such field.
+    """
+    for field, path in outputs.items():
+        if field not in summary:
+            raise UserError(f"the result has no field {field}; it has {', '.join(summary)}")
+        value = summary[field]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
 
 
 def file_result(lake: Store, run: str, task: str, shard: str | None, summary: Summary) -> None:

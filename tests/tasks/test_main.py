@@ -169,3 +169,30 @@ def test_interactive_search_ends_at_control_c_on_a_terminal(indexed: Store, tmp_
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_fields_of_the_result_go_to_files_where_an_orchestrator_reads_them(
+    lake: Store, master: Path, tmp_path: Path
+) -> None:
+    save_photo(master / "a.jpg")
+    files = {name: tmp_path / "new" / name for name in ("shards", "anything_to_do", "model")}
+    options = [it for name, path in files.items() for it in ("--output", f"{name}={path}")]
+    done = run(*options, "plan", "--lake", str(lake), "--run", "r")
+    printed = json.loads(done.stdout.splitlines()[-1])
+    assert json.loads(files["shards"].read_text()) == printed["shards"]
+    assert files["anything_to_do"].read_text() == "true"
+    assert files["model"].read_text() == printed["model"]
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [("shards", "takes FIELD=PATH, not 'shards'"), ("no_such={}", "has no field no_such; it has")],
+)
+def test_a_field_that_there_is_not_is_named(
+    lake: Store, master: Path, tmp_path: Path, output: str, reason: str
+) -> None:
+    save_photo(master / "a.jpg")
+    option = output.format(tmp_path / "file")
+    done = run("--output", option, "plan", "--lake", str(lake), "--run", "r")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert reason in done.stderr.splitlines()[-1]
