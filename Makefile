@@ -24,6 +24,7 @@ UV := $(or $(shell command -v uv),.venv/uv/bin/uv)
 TASKS := .venv/tasks/bin
 AIRFLOW := .venv/airflow/bin
 BROWSER := .venv/browser/bin
+KUBEFLOW := .venv/kubeflow/bin
 
 # Airflow's own settings. Runs in the terminal have a database of their own: a scheduler would take them over.
 AIRFLOW_ENV = set -a; . ./config/airflow.env; set +a; \
@@ -67,7 +68,7 @@ install: .venv/tasks/.installed .venv/airflow/.installed  ## Make both environme
 
 .PHONY: lock
 lock: | $(UV)  ## Pin the newest allowed versions into requirements/
-	for group in tasks airflow browser; do \
+	for group in tasks airflow kubeflow browser; do \
 		$(UV) pip compile --quiet --upgrade pyproject.toml --group $$group --universal --generate-hashes \
 			--python-version 3.11 --no-emit-index-url --no-emit-find-links --output-file requirements/$$group.txt; \
 		$(UV) pip compile --quiet pyproject.toml --group $$group --group dev --universal --generate-hashes \
@@ -87,6 +88,10 @@ images:  ## Build the task images; BASE_IMAGE=… IMAGE=registry/{image}:tag RUN
 			--build-arg RUNTIME=$(RUNTIME) --build-arg VERSION="$(VERSION)" --build-arg REVISION="$(REVISION)" \
 			--target $$image --tag "$$(sed "s|{image}|$$image|" <<<"$(IMAGE)")" --file docker/Dockerfile .; \
 	done
+
+.PHONY: kubeflow
+kubeflow: .venv/kubeflow/.installed  ## Write the Kubeflow pipelines to var/kubeflow; IMAGE=registry/{image}:tag
+	@PYTHONPATH=plugins:. IMAGE_SEARCH_AIRFLOW__IMAGE="$(IMAGE)" $(KUBEFLOW)/python -m pipelines.kubeflow var/kubeflow
 
 # ------------------------------------------------------------------------------------------------- use
 
@@ -148,12 +153,13 @@ evaluate: install $(STAMPS)  ## Measure how good answers are, each way on two la
 PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test
-test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Run all tests but the long ones
+test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/kubeflow/.installed-dev  ## Run all tests but the long ones
 	$(TASKS)/$(PYTEST) -m "not docker" tests/tasks tests/demo tests/end_to_end
 	$(AIRFLOW)/$(PYTEST) -m "not docker" tests/dags tests/plugins
+	$(KUBEFLOW)/python -m pytest --confcutdir tests/pipelines tests/pipelines
 
 .PHONY: test-docker
-test-docker: .venv/tasks/.installed-dev .venv/airflow/.installed-dev  ## Run tasks in containers; needs Docker and `make images`
+test-docker: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/kubeflow/.installed  ## Run tasks in containers; needs Docker and `make images`
 	$(AIRFLOW)/python -m pytest -m docker tests/dags tests/plugins
 	$(TASKS)/python -m pytest -m docker tests/docker tests/end_to_end
 
@@ -169,7 +175,7 @@ test-browser: .venv/tasks/.installed-dev .venv/airflow/.installed .venv/browser/
 LENIENT := --disable=redefined-outer-name,unused-argument
 
 .PHONY: lint
-lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/browser/.installed-dev  ## Check style, types and the layers
+lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/kubeflow/.installed-dev .venv/browser/.installed-dev  ## Check style, types and the layers
 	$(TASKS)/ruff check
 	$(TASKS)/ruff format --check
 	$(TASKS)/mypy tasks demo scripts benchmarks
@@ -178,6 +184,7 @@ lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/browser/.ins
 	PYTHONPATH=. $(TASKS)/pylint $(LENIENT) tests/tasks tests/demo tests/docker tests/faults tests/end_to_end
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint plugins dags
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint $(LENIENT) tests/dags tests/plugins
+	PYTHONPATH=plugins:. $(KUBEFLOW)/pylint $(LENIENT) pipelines tests/pipelines
 	PYTHONPATH=. $(BROWSER)/pylint $(LENIENT) --ignore seed.py,s3_lake.py tests/browser
 	PYTHONPATH=. $(TASKS)/pylint tests/browser/seed.py tests/browser/s3_lake.py tests/made_release.py
 	PYTHONPATH=plugins:. $(TASKS)/lint-imports

@@ -43,7 +43,7 @@ Shard = Annotated[str, typer.Option(help="Id of the shard, as `plan` printed it.
 
 
 # Which fields of the result go to which files, besides stdout.
-_outputs: ContextVar[Mapping[str, Path]] = ContextVar("_outputs", default={})
+_outputs: ContextVar[Mapping[str, Path]] = ContextVar("_outputs")
 
 
 @app.callback()
@@ -354,7 +354,7 @@ def _do(
         summary = work(store, settings)
         if run:
             file_result(store, run, task, shard, summary)
-        write_outputs(summary, _outputs.get())
+        write_outputs(summary, _outputs.get({}))
         emit(summary)
     return summary
 

@@ -13,7 +13,10 @@ import pytest
 from demo.catalogue import make_catalogue
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
+from tests.conftest import link_model
+from tests.docker.engine import need_docker
 from tests.s3_server import S3Server
+from tests.tasks.pipeline import save_photo
 
 REPOSITORY = Path(__file__).parents[2]
 AIRFLOW = REPOSITORY / ".venv" / "airflow" / "bin"
@@ -70,5 +73,21 @@ def demo_lake(run_dag: RunDag, tmp_path_factory: pytest.TempPathFactory) -> Stor
     """The lake of the demo, reindexed once by Airflow. Do not change it."""
     lake = open_store(tmp_path_factory.mktemp("demo").as_uri())
     make_catalogue(lake)
+    run_dag("image_reindex", lake)
+    return lake
+
+
+@pytest.fixture(scope="session")
+def process_lake(
+    run_dag: RunDag, model_once: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Store:
+    """Six images in a folder, reindexed by child processes: what containers are compared with."""
+    need_docker()
+    folder = tmp_path_factory.mktemp("lakes") / "process"
+    for view in range(3):
+        save_photo(folder / "master" / f"cat+{view}.jpg", "chelsea", view)
+        save_photo(folder / "master" / "cups" / f"cup {view}.jpg", "coffee", view)
+    link_model(model_once, folder)
+    lake = open_store(folder.as_uri())
     run_dag("image_reindex", lake)
     return lake

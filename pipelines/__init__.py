@@ -1,0 +1,1 @@
+"""The same tasks for orchestrators other than Airflow."""
