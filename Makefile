@@ -12,6 +12,7 @@ BASE_IMAGE ?=
 IMAGE ?= image-search/{image}:latest
 RUNTIME ?= onnx
 BUILD_FLAGS ?=
+IMAGES ?= data search vectorize model
 # Python that both environments are made with; uv finds it, or fetches it where it may.
 PYTHON ?= >=3.11,<3.13
 
@@ -82,8 +83,8 @@ lock: | $(UV)  ## Pin the newest allowed versions into requirements/
 	done
 
 .PHONY: images
-images:  ## Build the task images; BASE_IMAGE=… IMAGE=registry/{image}:tag RUNTIME=keras
-	for image in data search vectorize model; do \
+images:  ## Build the task images; BASE_IMAGE=… IMAGE=registry/{image}:tag RUNTIME=keras IMAGES="… airflow"
+	for image in $(IMAGES); do \
 		docker build --quiet $(BUILD_FLAGS) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE="$(BASE_IMAGE)") \
 			--build-arg RUNTIME=$(RUNTIME) --build-arg VERSION="$(VERSION)" --build-arg REVISION="$(REVISION)" \
 			--target $$image --tag "$$(sed "s|{image}|$$image|" <<<"$(IMAGE)")" --file docker/Dockerfile .; \
@@ -154,7 +155,7 @@ PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test
 test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/kubeflow/.installed-dev  ## Run all tests but the long ones
-	$(TASKS)/$(PYTEST) -m "not docker" tests/tasks tests/demo tests/end_to_end
+	$(TASKS)/$(PYTEST) -m "not docker" tests/tasks tests/demo tests/docker tests/end_to_end
 	$(AIRFLOW)/$(PYTEST) -m "not docker" tests/dags tests/plugins
 	$(KUBEFLOW)/python -m pytest --confcutdir tests/pipelines tests/pipelines
 

@@ -28,3 +28,6 @@ for library in /usr/lib/python3* /usr/local/lib/python3*; do
 done
 mkdir -p /tmp /var/tmp /var/cache /var/log
 chmod 1777 /tmp /var/tmp
+
+# A layer is the same only if its files have the same times.
+find / -xdev -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} + 2>/dev/null || true

@@ -1,49 +1,30 @@
-"""The stack for a team: its files are valid, and PostgreSQL carries Airflow's metadata."""
+"""The stack for a team: its file is valid, and its services index and search together."""
 
 import json
 import os
-import pwd
-import shutil
-import socket
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+import s3fs
+import yaml
 
-from tests.docker.engine import REPOSITORY, REQUIRED
+from tests.browser.running_airflow import RunningAirflow, free_port, until
+from tests.docker.compose import COMPOSE, FILLED_IN, compose, on_this_machine
+from tests.docker.engine import docker, need_docker
+from tests.docker.postgres import running_postgres
+from tests.tasks.pipeline import save_photo
 
 pytestmark = pytest.mark.docker
 
-COMPOSE = REPOSITORY / "docker" / "compose.yaml"
-AIRFLOW = REPOSITORY / ".venv" / "airflow" / "bin"
-SECRETS = ("POSTGRES_PASSWORD", "JWT_SECRET", "API_SECRET_KEY", "S3_ACCESS_KEY", "S3_SECRET_KEY")
-FILLED_IN = {name: f"a-{name}" for name in (*SECRETS, "FERNET_KEY", "DOCKER_GROUP")}
-
-
-def lack(what: str) -> None:
-    if os.environ.get(REQUIRED):
-        pytest.fail(f"{what}, and {REQUIRED} is set")
-    pytest.skip(what)
-
-
-def compose(**environment: str) -> "subprocess.CompletedProcess[str]":
-    """Runs `config` of whichever Compose there is."""
-    command = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
-    done = subprocess.run(
-        [*command, "--file", COMPOSE, "config"],
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "is not a docker command" in done.stderr or "unknown" in done.stderr:
-        lack("there is no Docker Compose")
-    return done
-
 
 def test_the_compose_file_is_valid_once_the_secrets_are_filled_in() -> None:
-    done = compose(**FILLED_IN)
+    done = compose("--file", COMPOSE, "config", **FILLED_IN)
     assert done.returncode == 0, done.stderr
     for service in ("postgres", "object-store", "api-server", "scheduler", "dag-processor"):
         assert f"  {service}:" in done.stdout
@@ -51,89 +32,105 @@ def test_the_compose_file_is_valid_once_the_secrets_are_filled_in() -> None:
 
 @pytest.mark.parametrize("name", FILLED_IN)
 def test_no_secret_has_a_default(name: str) -> None:
-    done = compose(**{key: value for key, value in FILLED_IN.items() if key != name})
+    rest = {key: value for key, value in FILLED_IN.items() if key != name}
+    done = compose("--file", COMPOSE, "config", **rest)
     assert done.returncode != 0
     assert f"set {name} in docker/.env" in done.stderr
 
 
-@pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[str]:
-    """A PostgreSQL server with a database for Airflow; its address as SQLAlchemy takes it."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not folders:
-        lack("PostgreSQL is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data, user = tmp_path / "data", "nobody"
-    data.mkdir()
-    if os.getuid() == 0:
-        # PostgreSQL does not run as root.
-        account = pwd.getpwnam(user)
-        os.chown(data, account.pw_uid, account.pw_gid)
-        for folder in (tmp_path, *tmp_path.parents[:2]):
-            folder.chmod(folder.stat().st_mode | 0o055)
-    who = {"user": user} if os.getuid() == 0 else {}
-
-    def run(program: str, *arguments: str, check: bool = True) -> None:
-        subprocess.run(
-            [folders[-1] / program, *arguments],
-            check=check,
-            start_new_session=True,
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **who,
-        )
-
-    run("initdb", "--pgdata", str(data), "--username=airflow", "--auth=trust")
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={data}"
-    run(
-        "pg_ctl",
-        "start",
-        "--wait",
-        "--pgdata",
-        str(data),
-        "--options",
-        options,
-        f"--log={data}/log",
-    )
-    try:
-        run("createdb", "--host=127.0.0.1", f"--port={port}", "--username=airflow", "airflow")
-        yield f"postgresql+psycopg2://airflow@127.0.0.1:{port}/airflow"
-    finally:
-        run("pg_ctl", "stop", "--mode=fast", "--pgdata", str(data), check=False)
+def has_image(name: str) -> bool:
+    return bool(docker("image", "ls", "--quiet", f"image-search/{name}:latest"))
 
 
-def test_airflow_runs_on_postgresql(postgres: str, tmp_path: Path) -> None:
-    lake = tmp_path / "lake"
-    (lake / "master").mkdir(parents=True)
-    environment = {
-        **{name: value for name, value in os.environ.items() if "IMAGE_SEARCH" not in name},
-        "PATH": f"{AIRFLOW}{os.pathsep}{os.environ['PATH']}",
-        "AIRFLOW_HOME": str(tmp_path / "home"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres,
-        "IMAGE_SEARCH_LAKE": str(lake),
-        "IMAGE_SEARCH_AIRFLOW__RETRIES": "0",
-        "IMAGE_SEARCH_AIRFLOW__PYTHON": str(REPOSITORY / "tests" / "dags" / "stand_in_tasks.py"),
-    }
-    counts = dict.fromkeys(("added", "changed", "renamed", "removed", "catalogue"), 0)
-    (lake / "plan.json").write_text(json.dumps(counts))
-    (lake / "fails.txt").write_text("")
+@contextmanager
+def running_object_store(folder: Path, port: int) -> Iterator[None]:
+    """Runs the command of the compose file, on ports that are free here."""
+    (folder / "lake").mkdir()
+    service = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["object-store"]
+    given = [it.replace("/data", str(folder / "lake")) for it in service["command"]]
+    given[given.index("-s3.port=8333")] = f"-s3.port={port}"
+    free = [f"-{it}.port={free_port()}" for it in ("master", "volume", "filer")]
+    free += [f"-{it}.port.grpc={free_port()}" for it in ("master", "volume", "filer", "s3")]
+    free += ["-ip=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+    keys = {"AWS_ACCESS_KEY_ID": "a-S3_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY": "a-S3_SECRET_KEY"}
+    with (
+        (folder / "weed.log").open("wb") as log,
+        subprocess.Popen(
+            [Path(sys.executable).with_name("weed"), *given, *free],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], **keys},
+            stdout=log,
+            stderr=log,
+        ) as process,
+    ):
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGKILL)
 
-    def airflow(*arguments: str) -> str:
-        command = [AIRFLOW / "airflow", *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout
 
-    airflow("db", "migrate")
-    assert postgres.rpartition("@")[2] in airflow(
-        "config", "get-value", "database", "sql_alchemy_conn"
-    )
-    airflow("dags", "test", "image_search", "--conf", '{"query_image": "a.jpg"}')
-    runs = airflow("dags", "list-runs", "image_search", "--output", "plain")
-    assert "success" in runs
+@pytest.fixture(name="environment")
+def _environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What `docker/.env` would hold."""
+    fernet = "y7Gm3JbUdWAAyMBmXcGzcBcnI4ZCnVTdCUvOZ0a0oYk="
+    group = str(Path("/var/run/docker.sock").stat().st_gid)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    return {**FILLED_IN, "FERNET_KEY": fernet, "DOCKER_GROUP": group}
+
+
+@pytest.fixture(name="stack")
+def _stack(
+    tmp_path: Path, environment: dict[str, str]
+) -> Iterator[tuple[RunningAirflow, s3fs.S3FileSystem]]:
+    """Everything that runs, and the object store as who has its keys sees it."""
+    need_docker()
+    if not has_image("airflow"):
+        pytest.skip("no image-search image airflow: run `make images IMAGES=airflow`")
+    name = f"image-search-test-{uuid4().hex[:8]}"
+    ports = {it: free_port() for it in ("postgres", "object-store", "api-server")}
+    ports |= {it: free_port() for it in ("worker-log", "trigger-log")}
+    file = tmp_path / "compose.yaml"
+    file.write_text(yaml.safe_dump(on_this_machine(name, ports)), encoding="utf-8")
+    this = ("--file", file, "--project-directory", COMPOSE.parent, "--project-name", name)
+    with (
+        running_postgres(tmp_path, ports["postgres"], "a-POSTGRES_PASSWORD"),
+        running_object_store(tmp_path, ports["object-store"]),
+    ):
+        try:
+            store = s3fs.S3FileSystem(
+                key="a-S3_ACCESS_KEY",
+                secret="a-S3_SECRET_KEY",
+                endpoint_url=f"http://127.0.0.1:{ports['object-store']}",
+            )
+            compose(*this, "up", "--detach", check=True, **environment)
+            read = ("exec", "-T", "api-server", "cat", "/home/airflow/passwords.json")
+            said = until(lambda: compose(*this, *read, **environment).stdout)
+            airflow = RunningAirflow(
+                f"http://127.0.0.1:{ports['api-server']}", tmp_path, json.loads(said)
+            )
+            until(airflow.is_up)
+            yield airflow, store
+        finally:
+            (tmp_path / "stack.log").write_text(compose(*this, "logs", **environment).stdout)
+            compose(*this, "down", "--volumes", "--timeout", "3", **environment)
+
+
+def test_it_indexes_and_searches(
+    stack: tuple[RunningAirflow, s3fs.S3FileSystem],
+    model_once: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    airflow, store = stack
+    for view in range(2):
+        save_photo(tmp_path / "master" / f"cat {view}.jpg", "chelsea", view)
+    store.put(str(tmp_path / "master"), "lake/master", recursive=True)
+    store.put(str(model_once / "model"), "lake/model", recursive=True)
+
+    assert airflow.run_dag("image_reindex", "first") == "success"
+    assert airflow.run_dag("image_search", "second", query_image="cat 1.jpg") == "success"
+    answer = json.loads(store.cat("lake/runs/second/result.json"))
+    assert [hit["name"] for hit in answer["results"]] == ["cat 1.jpg", "cat 0.jpg"]
+    # The page's worker answers beside the API server, in the environment that its image has.
+    assert airflow.call("GET", "image-search/api/state")
