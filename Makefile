@@ -175,15 +175,20 @@ test-browser: .venv/tasks/.installed-dev .venv/airflow/.installed .venv/browser/
 # pytest hands fixtures over as arguments of their name, some for their effect alone.
 LENIENT := --disable=redefined-outer-name,unused-argument
 
+.PHONY: start-costs
+start-costs: install  ## Print what starting a task costs with each runner, and the sizes of the images
+	@$(AIRFLOW_ENV); AIRFLOW_HOME="$(CURDIR)/var/airflow-terminal" PYTHONPATH=plugins:. \
+		$(AIRFLOW)/python -m benchmarks.start_costs var/start-costs 2>var/start-costs.log
+
 .PHONY: lint
 lint: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/kubeflow/.installed-dev .venv/browser/.installed-dev  ## Check style, types and the layers
 	$(TASKS)/ruff check
 	$(TASKS)/ruff format --check
-	$(TASKS)/mypy tasks demo scripts benchmarks
-	$(AIRFLOW)/mypy plugins dags
-	$(TASKS)/pylint tasks demo scripts benchmarks
+	$(TASKS)/mypy --exclude start_costs tasks demo scripts benchmarks
+	$(AIRFLOW)/mypy plugins dags benchmarks/start_costs.py
+	$(TASKS)/pylint --ignore start_costs.py tasks demo scripts benchmarks
 	PYTHONPATH=. $(TASKS)/pylint $(LENIENT) tests/tasks tests/demo tests/docker tests/faults tests/end_to_end
-	PYTHONPATH=plugins:. $(AIRFLOW)/pylint plugins dags
+	PYTHONPATH=plugins:. $(AIRFLOW)/pylint plugins dags benchmarks/start_costs.py
 	PYTHONPATH=plugins:. $(AIRFLOW)/pylint $(LENIENT) tests/dags tests/plugins
 	PYTHONPATH=plugins:. $(KUBEFLOW)/pylint $(LENIENT) pipelines tests/pipelines
 	PYTHONPATH=. $(BROWSER)/pylint $(LENIENT) --ignore seed.py,s3_lake.py tests/browser
