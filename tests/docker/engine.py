@@ -13,10 +13,12 @@ IMAGES = ("data", "search", "vectorize", "model")
 REQUIRED = "TEST_DOCKER_REQUIRED"
 
 
-def docker(*arguments: str | Path, check: bool = True) -> str:
-    """Runs `docker …`; returns what it prints."""
+def docker(*arguments: str | Path, check: bool = True, text: str = "") -> str:
+    """Runs `docker …` with a text on its standard input; returns what it prints."""
     command = ["docker", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, check=False, timeout=300
+    )
     if check and done.returncode:
         raise RuntimeError(done.stderr)
     return done.stdout.strip()

@@ -1,5 +1,6 @@
 """The same catalogue through child processes and through containers gives the same answers."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,29 +59,39 @@ def _search(run_dag: RunDag, in_containers: Callable[[bool], None]) -> Callable[
     return search
 
 
+@pytest.fixture(name="folder")
+def _folder(process_lake: Store, model_once: Path, tmp_path: Path) -> Path:
+    """A lake for containers: pictures and trained weights, as they cannot fetch those."""
+    (tmp_path / "lake").mkdir()
+    lake = open_store((tmp_path / "lake").as_uri())
+    copy(process_lake, lake, "master/")
+    copy(open_store(model_once.as_uri()), lake, "weights/")
+    hand_over(tmp_path / "lake")
+    return tmp_path / "lake"
+
+
+@pytest.fixture(name="limit_memory")
+def _limit_memory(airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Returns a function that limits what `vectorize` may take."""
+    return lambda limit: monkeypatch.setitem(airflow, VECTORIZE_MEMORY, limit)
+
+
 def test_a_lake_in_a_folder(  # pylint: disable=too-many-positional-arguments  # fixtures
     process_lake: Store,
+    folder: Path,
     run_dag: RunDag,
     in_containers: Callable[[bool], None],
     search: Callable[..., Any],
-    airflow: Airflow,
-    model_once: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    limit_memory: Callable[[str], None],
 ) -> None:
-    folder = Path(str(process_lake.local_path("master"))).parents[1] / "docker"
-    folder.mkdir()
     lake = open_store(folder.as_uri())
-    # Trained weights: a container without access to their sources finds them in the lake.
-    copy(process_lake, lake, "master/")
-    copy(open_store(model_once.as_uri()), lake, "weights/")
-    hand_over(folder)
     in_containers(True)
 
     # A container killed for memory says so, and the next attempt goes on from there.
-    monkeypatch.setitem(airflow, VECTORIZE_MEMORY, "16Mi")
+    limit_memory("16Mi")
     with pytest.raises(RuntimeError, match=r"vectorize ran out of memory .* limit of 16Mi; raise"):
         run_dag("image_reindex", lake)
-    monkeypatch.delitem(airflow, VECTORIZE_MEMORY)
+    limit_memory("2Gi")
     run = run_dag("image_reindex", lake)
     for path in lake.objects(f"runs/{run}/results"):
         if path.path.rpartition("/")[2].startswith(("etl", "build_model")):
@@ -90,6 +101,18 @@ def test_a_lake_in_a_folder(  # pylint: disable=too-many-positional-arguments  #
     assert_same_release(process_lake, lake)
     assert_same_hits(process_lake, lake, search(process_lake))
     assert docker("ps", "--all", "--quiet", "--filter", "label=image-search.run") == ""
+    assert_that_what_no_dag_runs_has_an_image_too(folder)
+
+
+def assert_that_what_no_dag_runs_has_an_image_too(folder: Path) -> None:
+    run = ("run", "--rm", "--interactive", "--read-only", "--network=none", "--volume=/scratch")
+    run = (*run, f"--volume={folder}:{folder}")
+    lake = ("--lake", folder.as_uri())
+    verified = docker(*run, "image-search/data", "verify", *lake)
+    assert json.loads(verified.splitlines()[-1])["sound"]
+    question = json.dumps({"id": 7, "ask": "release", "with": {}}) + "\n"
+    said = json.loads(docker(*run, "image-search/search", "page", *lake, text=question))
+    assert (said["id"], said["answer"]["images"]) == (7, 6)
 
 
 def test_a_lake_in_a_bucket(

@@ -94,8 +94,8 @@ def test_clearing_failing_and_timing_out_leave_nothing_running(airflow: RunningA
         )
     for it in TASKS:
         # The next attempt is there, and the one that was cleared is not.
-        until(lambda it=it: it.processes() - first[it])  # type: ignore[misc]
-        until(lambda it=it: not it.processes() & first[it])  # type: ignore[misc]
+        until(lambda it=it: it.processes() - first[it])
+        until(lambda it=it: not it.processes() & first[it])
 
     for it in TASKS:
         path = f"api/v2/dags/{it.dag}/dagRuns/stopped/taskInstances/{it.task}"
@@ -110,5 +110,5 @@ def test_clearing_failing_and_timing_out_leave_nothing_running(airflow: RunningA
     for it in TASKS:
         until(it.is_gone)
         path = f"api/v2/dags/{it.dag}/dagRuns/timed-out"
-        assert until(lambda path=path: airflow.ended(path)) == "failed"  # type: ignore[misc]
+        assert until(lambda path=path: airflow.ended(path)) == "failed"
     assert docker("ps", "--all", "--quiet", "--filter", "label=image-search.dag") == ""
