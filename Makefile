@@ -92,7 +92,8 @@ images:  ## Build the task images; BASE_IMAGE=… IMAGE=registry/{image}:tag RUN
 
 .PHONY: kubeflow
 kubeflow: .venv/kubeflow/.installed  ## Write the Kubeflow pipelines to var/kubeflow; IMAGE=registry/{image}:tag
-	@PYTHONPATH=plugins:. IMAGE_SEARCH_AIRFLOW__IMAGE="$(IMAGE)" $(KUBEFLOW)/python -m pipelines.kubeflow var/kubeflow
+	@PYTHONPATH=plugins:. IMAGE_SEARCH_LAKE="$(filter-out file:%,$(LAKE))" IMAGE_SEARCH_AIRFLOW__IMAGE="$(IMAGE)" \
+		$(KUBEFLOW)/python -m pipelines.kubeflow var/kubeflow
 
 # ------------------------------------------------------------------------------------------------- use
 

@@ -20,6 +20,7 @@ from typing import Any
 _STARTING = re.compile(r"\[DAG TEST\] starting task_id=(\S+)")
 _COMMAND = re.compile(r" -m tasks \S+ .*--run (\S+)")
 _TIME_AND_LEVEL = re.compile(r"^[\d-]+ [\d:,]+ [A-Z]+ ")
+_UNREADABLE = "Failed to import"
 _OPERATORS = "airflow.task.operators.image_search_airflow"
 
 
@@ -63,7 +64,8 @@ def reason_of_failure(event: dict[str, Any]) -> str:
     """
     raised = event.get("exception") or [{}]
     by_operator = str(raised[0].get("exc_type")).startswith("Airflow")
-    return " ".join(str(raised[0].get("exc_value")).split()) if by_operator else ""
+    unreadable = event["event"].startswith(_UNREADABLE)
+    return " ".join(str(raised[0].get("exc_value")).split()) if by_operator or unreadable else ""
 
 
 def main() -> int:
@@ -74,10 +76,12 @@ def main() -> int:
     parser.add_argument("--log", type=Path, required=True, help="file for all that Airflow says")
     parser.add_argument("--quiet", action="store_true", help="show what tasks say only on failure")
     arguments = parser.parse_args()
-    run, last_said, reason = "", "", ""
+    run, last_said, reason, unreadable = "", "", "", False
     try:
         for event in events(arguments.dag, arguments.conf, arguments.log):
-            reason = reason_of_failure(event) or reason
+            if not unreadable:  # what follows from that says less
+                reason = reason_of_failure(event) or reason
+                unreadable = event["event"].startswith(_UNREADABLE)
             if command := _COMMAND.search(event["event"]):
                 run = command.group(1)
             elif starting := _STARTING.match(event["event"]):

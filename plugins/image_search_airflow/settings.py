@@ -5,7 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -92,7 +93,11 @@ class PageSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """The part of the settings that Airflow reads; the rest is for the tasks and passed over."""
+    """The part of the settings that Airflow reads; the rest is for the tasks and passed over.
+
+    Raises:
+        ValueError: a value or a name is wrong; one line, as Airflow shows it where a DAG should be.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="IMAGE_SEARCH_", env_nested_delimiter="__", extra="ignore", frozen=True
@@ -103,6 +108,14 @@ class Settings(BaseSettings):
     query_prefixes: tuple[str, ...] = Field((), description="Where query images may come from.")
     airflow: AirflowSettings = AirflowSettings()
     page: PageSettings = PageSettings()
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            problems = "; ".join(map(_problem, error.errors()))
+            where = f"{config_file()} or IMAGE_SEARCH_…"
+            raise ValueError(f"wrong setting in {where}: {problems}") from None
 
     @classmethod
     def settings_customise_sources(
@@ -116,6 +129,12 @@ class Settings(BaseSettings):
         """Arguments win over the environment, the environment over the file."""
         file = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
         return init_settings, env_settings, file
+
+
+def _problem(error: ErrorDetails) -> str:
+    """Returns what is wrong with one setting."""
+    name, given = ".".join(map(str, error["loc"])), error["input"]
+    return f"{name}: {error['msg']}" + (f", not {given!r}" if isinstance(given, str) else "")
 
 
 def config_file() -> Path:

@@ -13,3 +13,9 @@ def test_other_events_and_other_errors_are_no_reason() -> None:
     assert not reason_of_failure({"event": "Task started"})
     assert not reason_of_failure({"event": "x", "exception": None})
     assert not reason_of_failure({"event": "x", "exception": [{"exc_type": "ValueError"}]})
+
+
+def test_a_dag_that_cannot_be_read_is_a_reason() -> None:
+    raised = {"exc_type": "ValueError", "exc_value": "wrong setting"}
+    event = {"event": "Failed to import: dags/image_reindex.py", "exception": [raised]}
+    assert reason_of_failure(event) == "wrong setting"

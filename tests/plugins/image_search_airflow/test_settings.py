@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from image_search_airflow.settings import REPOSITORY, AirflowSettings, Settings
 
@@ -41,13 +40,13 @@ def test_the_settings_of_the_tasks_are_passed_over(settings_file: Path) -> None:
 
 def test_an_unknown_key_of_the_airflow_section_is_named(settings_file: Path) -> None:
     settings_file.write_text("[airflow]\nretrys = 5\n")
-    with pytest.raises(ValidationError, match=r"airflow\.retrys"):
+    with pytest.raises(ValueError, match=r"airflow\.retrys"):
         Settings()
 
 
 def test_a_runner_that_does_not_exist_is_rejected_with_those_that_do(settings_file: Path) -> None:
     settings_file.write_text('[airflow]\nrunner = "abacus"\n')
-    with pytest.raises(ValidationError, match="'process'"):
+    with pytest.raises(ValueError, match="'process'"):
         Settings()
 
 
@@ -71,14 +70,15 @@ def test_a_task_has_what_is_set_for_it_and_the_rest_as_the_others(
     [
         ('[airflow.tasks.vectorise]\nmemory = "1Gi"', "'vectorize'"),
         ('[airflow.tasks.etl]\nmemory = "4g"', r"airflow\.tasks\.etl\.memory"),
-        ('[airflow.tasks.etl]\nrunner = "podman"', "'kubernetes'"),
+        ('[airflow.tasks.etl]\nrunner = "podman"', "'docker' or 'kubernetes', not 'podman'"),
         ("[airflow.docker]\nprivileged = true", r"airflow\.docker\.privileged"),
     ],
 )
 def test_what_is_wrong_with_a_runner_is_named(settings_file: Path, line: str, named: str) -> None:
     settings_file.write_text(line)
-    with pytest.raises(ValidationError, match=named):
+    with pytest.raises(ValueError, match=named) as failure:
         Settings()
+    assert "\n" not in str(failure.value)
 
 
 def test_a_settings_file_that_does_not_exist_is_named(settings_file: Path) -> None:
