@@ -95,6 +95,13 @@ def test_what_may_pass_ends_with_status_1_and_its_traceback_in_the_log(
     assert "Traceback" in caplog.text
 
 
+def test_a_package_that_an_image_lacks_needs_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, one_line_errors():
+        raise ModuleNotFoundError("No module named 'keras'", name="keras")
+    assert end.value.code == 2
+    assert "has no package keras; use the image of this task" in capsys.readouterr().err
+
+
 def test_a_result_is_filed_with_its_run(lake: Store) -> None:
     file_result(lake, "r", "etl", "abc", {"images": 3})
     assert lake.read_json("runs/r/results/etl/abc.json") == {"images": 3}
