@@ -163,7 +163,7 @@ test: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/kubeflow/.in
 .PHONY: test-docker
 test-docker: .venv/tasks/.installed-dev .venv/airflow/.installed-dev .venv/kubeflow/.installed  ## Run tasks in containers; needs Docker and `make images`
 	$(AIRFLOW)/python -m pytest -m docker tests/dags tests/plugins
-	$(TASKS)/python -m pytest -m docker tests/docker tests/end_to_end
+	$(TASKS)/$(PYTEST) -m docker tests/docker tests/end_to_end
 
 .PHONY: test-faults
 test-faults: .venv/tasks/.installed-dev  ## Kill tasks, break the network, run everything at once (long)

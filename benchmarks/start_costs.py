@@ -8,6 +8,7 @@ there is no column for it.
 import argparse
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +31,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="for a lake of the sample catalogue; kept")
     lake = parser.parse_args().folder.resolve() / "lake"
+    # What operators log goes to stderr: stdout is for the tables.
+    sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     os.environ["IMAGE_SEARCH_LAKE"] = lake.as_uri()
     os.environ["IMAGE_SEARCH_AIRFLOW__DOCKER__NETWORK"] = "none"
     lake.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import s3fs
 import yaml
 
 from tests.browser.running_airflow import RunningAirflow, free_port, until
-from tests.docker.compose import COMPOSE, FILLED_IN, compose, on_this_machine
+from tests.docker.compose import COMPOSE, FILLED_IN, compose, lack, on_this_machine
 from tests.docker.engine import docker, need_docker
 from tests.docker.postgres import running_postgres
 from tests.tasks.pipeline import save_photo
@@ -86,7 +86,7 @@ def _stack(
     """Everything that runs, and the object store as who has its keys sees it."""
     need_docker()
     if not has_image("airflow"):
-        pytest.skip("no image-search image airflow: run `make images IMAGES=airflow`")
+        lack("no image-search image airflow: run `make images IMAGES=airflow`")
     name = f"image-search-test-{uuid4().hex[:8]}"
     ports = {it: free_port() for it in ("postgres", "object-store", "api-server")}
     ports |= {it: free_port() for it in ("worker-log", "trigger-log")}
