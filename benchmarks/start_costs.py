@@ -75,6 +75,7 @@ def _complete_all(lake: Path) -> dict[str, dict[str, Any]]:
         "build_model": {},
         **of_shard,
         "publish": {},
+        "evaluate": {"gate": True},
         "prune": {},
         "search": {"query": f"{lake.as_uri()}/queries/motorcycle.jpg"},
     }

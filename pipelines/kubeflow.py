@@ -27,7 +27,7 @@ def _task(name: str, lake: str, *options: Any, **outputs: Any) -> dsl.ContainerS
     to_files = [
         it
         for field, path in outputs.items()
-        for it in ("--output", dsl.ConcatPlaceholder([f"{field}=", path]))
+        for it in ("--result-file", dsl.ConcatPlaceholder([f"{field}=", path]))
     ]
     return dsl.ContainerSpec(
         image=SETTINGS.airflow.task(name).image,
@@ -65,7 +65,12 @@ def vectorize(lake: str, shard: str) -> dsl.ContainerSpec:  # noqa: D103
 
 @dsl.container_component
 def publish(lake: str) -> dsl.ContainerSpec:  # noqa: D103
-    return _task("publish", lake)
+    return _task("publish", lake, "--held")
+
+
+@dsl.container_component
+def evaluate(lake: str) -> dsl.ContainerSpec:  # noqa: D103
+    return _task("evaluate", lake, "--gate")
 
 
 @dsl.container_component
@@ -121,7 +126,8 @@ def work_on_changes(lake: str, anything_to_do: bool, shards: list):
         model = _as_set(build_model(lake=lake))
         embedded = _uncached(embed_shards(lake=lake, shards=shards)).after(model)
         published = _as_set(publish(lake=lake)).after(embedded)
-        _as_set(prune(lake=lake)).after(published)
+        accepted = _as_set(evaluate(lake=lake)).after(published)
+        _as_set(prune(lake=lake)).after(accepted)
 
 
 @dsl.pipeline(name="image-reindex", description="Bring the image index up to date.")

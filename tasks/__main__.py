@@ -48,7 +48,7 @@ _outputs: ContextVar[Mapping[str, Path]] = ContextVar("_outputs")
 
 @app.callback()
 def for_all_tasks(
-    output: Annotated[
+    result_file: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FIELD=PATH",
@@ -59,7 +59,7 @@ def for_all_tasks(
 ) -> None:
     """Takes what stands before the name of a task."""
     with one_line_errors():
-        _outputs.set(parse_outputs(output or ()))
+        _outputs.set(parse_outputs(result_file or ()))
 
 
 @app.command("plan")

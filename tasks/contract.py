@@ -64,7 +64,7 @@ def parse_outputs(outputs: Sequence[str]) -> dict[str, Path]:
     """
     for output in outputs:
         if not re.fullmatch(r"\w+=.+", output):
-            raise UserError(f"--output takes FIELD=PATH, not {output!r}")
+            raise UserError(f"--result-file takes FIELD=PATH, not {output!r}")
     pairs = (output.split("=", 1) for output in outputs)
     return {field: Path(path) for field, path in pairs}
 

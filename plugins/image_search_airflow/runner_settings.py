@@ -45,6 +45,7 @@ _DEFAULTS: Mapping[str, tuple[str, float, str]] = {
     "build_model": ("model", 2, "8Gi"),
     "vectorize": ("vectorize", 2, "2Gi"),
     "publish": ("data", 1, "2Gi"),
+    "evaluate": ("data", 1, "2Gi"),
     "prune": ("data", 1, "1Gi"),
     "search": ("search", 2, "2Gi"),
 }
@@ -55,6 +56,7 @@ TaskName = Literal[
     "build_model",
     "vectorize",
     "publish",
+    "evaluate",
     "prune",
     "search",
 ]

@@ -51,7 +51,9 @@ def test_each_task_has_the_image_that_it_has_elsewhere(
         for documents in pipelines.values()
         for name, container in containers(documents[0]).items()
     }
-    data = dict.fromkeys(("plan", "etl", "feature-engineering", "publish", "prune"), "data:1.2")
+    data = dict.fromkeys(
+        ("plan", "etl", "feature-engineering", "publish", "evaluate", "prune"), "data:1.2"
+    )
     rest = {name: f"{name}:1.2" for name in ("vectorize", "search")}
     assert images == {**data, **rest, "build-model": "model:1.2"}
 
@@ -82,7 +84,16 @@ def test_no_task_is_answered_from_a_cache(pipelines: dict[str, list[dict[str, An
     dags = [pipeline["root"], *(it for it in pipeline["components"].values() if "dag" in it)]
     tasks = {name: it for dag in dags for name, it in dag["dag"]["tasks"].items()}
     works = {
-        *("plan", "etl", "feature-engineering", "build-model", "vectorize", "publish", "prune"),
+        *(
+            "plan",
+            "etl",
+            "feature-engineering",
+            "build-model",
+            "vectorize",
+            "publish",
+            "evaluate",
+            "prune",
+        ),
         *("work-on-changes", "embed-shards"),
     }
     assert works <= tasks.keys()

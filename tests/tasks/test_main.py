@@ -176,7 +176,7 @@ def test_fields_of_the_result_go_to_files_where_an_orchestrator_reads_them(
 ) -> None:
     save_photo(master / "a.jpg")
     files = {name: tmp_path / "new" / name for name in ("shards", "anything_to_do", "model")}
-    options = [it for name, path in files.items() for it in ("--output", f"{name}={path}")]
+    options = [it for name, path in files.items() for it in ("--result-file", f"{name}={path}")]
     done = run(*options, "plan", "--lake", str(lake), "--run", "r")
     printed = json.loads(done.stdout.splitlines()[-1])
     assert json.loads(files["shards"].read_text()) == printed["shards"]
@@ -193,6 +193,6 @@ def test_a_field_that_there_is_not_is_named(
 ) -> None:
     save_photo(master / "a.jpg")
     option = output.format(tmp_path / "file")
-    done = run("--output", option, "plan", "--lake", str(lake), "--run", "r")
+    done = run("--result-file", option, "plan", "--lake", str(lake), "--run", "r")
     assert (done.returncode, done.stdout) == (2, "")
     assert reason in done.stderr.splitlines()[-1]
