@@ -8,7 +8,6 @@ there is no column for it.
 import argparse
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="for a lake of the sample catalogue; kept")
     lake = parser.parse_args().folder.resolve() / "lake"
     # What operators log goes to stderr: stdout is for the tables.
-    sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    tables = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     os.environ["IMAGE_SEARCH_LAKE"] = lake.as_uri()
     os.environ["IMAGE_SEARCH_AIRFLOW__DOCKER__NETWORK"] = "none"
@@ -43,15 +42,15 @@ def main() -> None:
     runners = ("process", "docker") if len(sizes) == len(IMAGES) else ("process",)
     if "docker" in runners:
         _hand_over(lake)
-    print(f"| task | {' | '.join(f'{runner}, s' for runner in runners)} |")
-    print("|---" * (len(runners) + 1) + "|")
+    print(f"| task | {' | '.join(f'{runner}, s' for runner in runners)} |", file=tables)
+    print("|---" * (len(runners) + 1) + "|", file=tables)
     for name, given in options.items():
         seconds = (min(_seconds(runner, name, given) for _ in range(3)) for runner in runners)
-        print(f"| `{name}` | {' | '.join(f'{it:.2f}' for it in seconds)} |")
+        print(f"| `{name}` | {' | '.join(f'{it:.2f}' for it in seconds)} |", file=tables)
     if sizes:
-        print("\n| image | MB |\n|---|---|")
+        print("\n| image | MB |\n|---|---|", file=tables)
         for image, size in sizes.items():
-            print(f"| `{image}` | {size / 1e6:,.0f} |")
+            print(f"| `{image}` | {size / 1e6:,.0f} |", file=tables)
 
 
 def _make_catalogue(lake: Path) -> None:
