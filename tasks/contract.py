@@ -122,16 +122,15 @@ def one_line_errors() -> Iterator[None]:
             _fail_unexpectedly(error)
         advice = "free some; `python -m tasks prune` drops from the lake what nobody needs"
         _fail(f"no space left on {error.filename or 'the disk'}; {advice}", MAY_PASS)
-    except ModuleNotFoundError as error:
-        logger.exception("a package is missing")
-        advice = "use the image of this task; for runtime = keras build it with RUNTIME=keras"
-        _fail(f"this image or environment has no package {error.name}; {advice}", NEEDS_A_PERSON)
     except Exception as error:  # pylint: disable=broad-exception-caught  # the process's last word
         _fail_unexpectedly(error)
 
 
 def _fail_unexpectedly(error: Exception) -> NoReturn:
     logger.error("unexpected failure", exc_info=error)
+    if isinstance(error, ModuleNotFoundError):
+        advice = "use the image of this task; for runtime = keras build it with RUNTIME=keras"
+        _fail(f"this image or environment has no package {error.name}; {advice}", NEEDS_A_PERSON)
     _fail(f"{type(error).__name__}: {error}", MAY_PASS)
 
 

@@ -132,9 +132,8 @@ class Settings(BaseSettings):
 
 
 def _problem(error: ErrorDetails) -> str:
-    """Returns what is wrong with one setting."""
-    name, given = ".".join(map(str, error["loc"])), error["input"]
-    return f"{name}: {error['msg']}" + (f", not {given!r}" if isinstance(given, str) else "")
+    """Returns what is wrong with one setting, without its value: it may be a secret."""
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"
 
 
 def config_file() -> Path:

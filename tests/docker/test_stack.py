@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,6 +37,16 @@ def test_no_secret_has_a_default(name: str) -> None:
     done = compose("--file", COMPOSE, "config", **rest)
     assert done.returncode != 0
     assert f"set {name} in docker/.env" in done.stderr
+
+
+@dataclass(frozen=True)
+class Stack(RunningAirflow):
+    """The Airflow of the stack, with the passwords that it made."""
+
+    passwords: dict[str, str] = field(default_factory=dict)
+
+    def password(self, user: str) -> str:
+        return self.passwords[user]
 
 
 def has_image(name: str) -> bool:
@@ -106,9 +117,8 @@ def _stack(
             compose(*this, "up", "--detach", check=True, **environment)
             read = ("exec", "-T", "api-server", "cat", "/home/airflow/passwords.json")
             said = until(lambda: compose(*this, *read, **environment).stdout)
-            airflow = RunningAirflow(
-                f"http://127.0.0.1:{ports['api-server']}", tmp_path, json.loads(said)
-            )
+            airflow = Stack(f"http://127.0.0.1:{ports['api-server']}", tmp_path, "s3://lake")
+            airflow.passwords.update(json.loads(said))
             until(airflow.is_up)
             yield airflow, store
         finally:
