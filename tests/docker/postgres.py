@@ -43,7 +43,8 @@ def running_postgres(folder: Path, port: int, password: str) -> Iterator[None]:
 
     files = ("--pgdata", str(data))
     run("initdb", *files, "--username=airflow", "--auth=scram-sha-256", f"--pwfile={secret}")
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={data}"
+    # No socket: the path of one may be no longer than 107 bytes, which a folder for tests can be.
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories=''"
     run("pg_ctl", "start", "--wait", *files, "--options", options, f"--log={data}/log")
     try:
         run("createdb", "--host=127.0.0.1", f"--port={port}", "--username=airflow", "airflow")
