@@ -35,6 +35,7 @@ release. Searches go on undisturbed meanwhile, and see the new release once it i
 | `shards.vectorize` | once a shard: turns them into vectors |
 | `publish` | joins old and new vectors, builds and checks the index, makes the next release |
 | `evaluate` | compares the release with the one in use; lets search use it, or holds it back |
+| `load` | where a vector database is set: brings it to the release that search uses |
 | `prune` | deletes what no kept release needs |
 | `summary` | says in plain words what the run did; also the result of the run |
 
@@ -42,6 +43,7 @@ release. Searches go on undisturbed meanwhile, and see the new release once it i
 - **Images only went away or were renamed**: the shards are skipped, and there is a new release.
 - **The release answers worse** than the one in use: `evaluate` fails and says by how much, and
   search stays on the old one. `releases --accept N` lets search use it all the same.
+  So does each later run, until it answers well enough.
 - **An image cannot be read**: it is left out, and the XCom of `publish` lists it with the reason.
 - **A task fails**: it is tried again, after a pause that doubles each time. The last line of its
   log is the reason. Once that is put right, clear the failed task: what is already done is found
@@ -83,6 +85,8 @@ def summary(planned: Printed, published: Printed | None) -> str:
         return f"Nothing changed: all {planned['unchanged']} images are up to date."
     if planned.get("model_to_build") and published.get("already_complete"):
         return f"The model was built again; release {published['version']} stands."
+    if planned.get("held") and published.get("already_complete"):
+        return f"Nothing changed; search now uses release {published['version']}, held back before."
     changes = ", ".join(
         f"{published[kind]} {kind}"
         for kind in ("added", "changed", "renamed", "removed", "rejected")
@@ -155,4 +159,9 @@ with DAG(
     todo = changed_shards(plan.output)
     chain(todo, build_model, publish)
     chain(shards.expand_kwargs(todo), publish)
-    chain(publish, evaluate, prune, dag.add_result(summary(plan.output, publish.output)))
+    accepted = evaluate
+    if SETTINGS.vector_database.uri:
+        accepted = run_task("load", doc_md="Brings the vector database to that release.")
+        chain(evaluate, accepted)
+    chain(publish, evaluate)
+    chain(accepted, prune, dag.add_result(summary(plan.output, publish.output)))

@@ -16,6 +16,7 @@ the latest release of the index, or the one that is pinned, with the model of th
 | names and cosine scores, best first | XCom of the task `search`, also the result of the run |
 | the same as a file | in the lake, at the URI `result_json` of that XCom |
 | a picture, the query on the left | in the lake, at the URI `result_png` of that XCom |
+| on request: the regions that made them similar | over that picture, and at `explanation_json` |
 
 A search changes nothing, and several can run at once. If it fails, the last line of the task's log
 says why and what to do: most often there is no release yet (run `image_reindex` first), or the
@@ -48,11 +49,24 @@ with DAG(
             minimum=1,
             maximum=1000,
         ),
+        "explain": Param(
+            False,
+            title="Explain",
+            description=(
+                "Show in the picture which regions made the query and the first ten results "
+                "similar. Takes some two seconds a result."
+            ),
+            type="boolean",
+        ),
     },
 ) as dag:
     search = run_task(
         "search",
-        {"query": dag.param("query_image"), "top_n": dag.param("top_n")},
+        {
+            "query": dag.param("query_image"),
+            "top_n": dag.param("top_n"),
+            "explain": dag.param("explain"),
+        },
         doc_md="Embeds the query image and looks it up in the release.",
     )
     dag.add_result(search.output)

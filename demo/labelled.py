@@ -46,12 +46,12 @@ def stamps(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield name, (folder / name).read_bytes()
 
 
-def photographs() -> Iterator[tuple[str, bytes]]:
-    """Yields names and files of views; equal calls give equal bytes."""
+def photographs(views: int = _VIEWS) -> Iterator[tuple[str, bytes]]:
+    """Yields names and files of so many views of each photo; equal calls give equal bytes."""
     for number, name in enumerate(PHOTOS):
         photo = open_photo(name).convert("RGB")
         rng = np.random.default_rng(1000 + number)
-        for view in range(_VIEWS):
+        for view in range(views):
             yield f"{Path(name).stem}/{view:02d}.jpg", encode(_hard_view(photo, rng), "jpeg")
 
 

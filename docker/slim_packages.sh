@@ -10,6 +10,15 @@ rm -rf tensorflow/include numpy/_core/include numpy/f2py numpy/distutils
 # ONNX Runtime is in its Python module; the library beside it is for programs in other languages.
 rm -f onnxruntime/capi/libonnxruntime.so.*
 
+# Of OpenVINO, what computes an ONNX network on a CPU.
+if [ -d openvino/libs ]; then
+  rm -rf openvino/include openvino/cmake openvino/libs/cache.json openvino/libs/libopenvino_intel_gpu_plugin.so \
+    openvino/libs/libopenvino_intel_npu_plugin.so
+  for frontend in jax gguf paddle pytorch tensorflow tensorflow_lite; do
+    rm -f "openvino/libs/libopenvino_${frontend}_frontend.so"*
+  done
+fi
+
 # Rich only ever colours Python here.
 if [ -d pygments/lexers ]; then
   find pygments/lexers -name '*.py' ! -name '__init__.py' ! -name _mapping.py ! -name python.py ! -name special.py -delete

@@ -18,8 +18,10 @@ from image_search_airflow.settings import Settings
 
 SETTINGS = Settings()
 
-# What a Kubernetes Secret named under `secrets` must hold.
+# What a Kubernetes Secret named under `secrets` must hold, and may hold for tasks that use a vector
+# database: then the one may have the keys of the store and another the token.
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_WITH_TOKEN = (*_KEYS, "MILVUS_TOKEN")
 
 
 def _task(name: str, lake: str, *options: Any, **outputs: Any) -> dsl.ContainerSpec:
@@ -74,6 +76,11 @@ def evaluate(lake: str) -> dsl.ContainerSpec:  # noqa: D103
 
 
 @dsl.container_component
+def load(lake: str) -> dsl.ContainerSpec:  # noqa: D103
+    return _task("load", lake)
+
+
+@dsl.container_component
 def prune(lake: str) -> dsl.ContainerSpec:  # noqa: D103
     return _task("prune", lake)
 
@@ -94,8 +101,11 @@ def _as_set(task: dsl.PipelineTask) -> dsl.PipelineTask:
         task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(wanted.gpus)
     for variable, value in settings_variables(wanted).items():
         task.set_env_variable(variable, value)
+    uses_database = bool(SETTINGS.vector_database.uri) and name in ("load", "search")
+    keys = _WITH_TOKEN if uses_database else _KEYS
     for secret in wanted.secrets:
-        kubernetes.use_secret_as_env(task, secret, dict(zip(_KEYS, _KEYS, strict=True)))
+        mapping = dict(zip(keys, keys, strict=True))
+        kubernetes.use_secret_as_env(task, secret, mapping, optional=uses_database)
     for label, value in wanted.node_selector.items():
         kubernetes.add_node_selector(task, label, value)
     for toleration in wanted.tolerations:
@@ -127,6 +137,8 @@ def work_on_changes(lake: str, anything_to_do: bool, shards: list):
         embedded = _uncached(embed_shards(lake=lake, shards=shards)).after(model)
         published = _as_set(publish(lake=lake)).after(embedded)
         accepted = _as_set(evaluate(lake=lake)).after(published)
+        if SETTINGS.vector_database.uri:
+            accepted = _as_set(load(lake=lake)).after(accepted)
         _as_set(prune(lake=lake)).after(accepted)
 
 

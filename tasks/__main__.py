@@ -1,6 +1,9 @@
 """The command line: `python -m tasks <task> …`, one sub-command a task."""
 
-from collections.abc import Callable, Mapping
+import atexit
+import gc
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,12 +179,24 @@ def evaluate_command(  # pylint: disable=too-many-arguments,too-many-positional-
 
         if gate:
             return evaluate.gate(store, settings, release, run)
-        # Whoever sits at the terminal may read what is theirs to read.
-        return evaluate.evaluate(
-            store, settings, labels=labels, version=release, output=output, allowed=("/",)
-        )
+        return evaluate.evaluate(store, settings, labels=labels, version=release, output=output)
 
     _do("evaluate", work, lake, run)
+
+
+@app.command("load")
+def load_command(
+    lake: Lake = "",
+    run: Annotated[str, typer.Option(help="Id of the run that loads, if one does.")] = "",
+) -> None:
+    """Bring the vector database, if one is set, to the release that search uses."""
+
+    def work(store: Store, settings: Settings) -> Summary:
+        from tasks.load import load
+
+        return load(store, settings.vector_database)
+
+    _do("load", work, lake, run)
 
 
 @app.command("prune")
@@ -195,7 +210,8 @@ def prune_command(
     def work(store: Store, settings: Settings) -> Summary:
         from tasks.prune import prune
 
-        return prune(store, settings.retention, dry_run=dry_run)
+        searched = bool(settings.vector_database.uri)
+        return prune(store, settings.retention, with_loaded=searched, dry_run=dry_run)
 
     _do("prune", work, lake, run)
 
@@ -219,6 +235,11 @@ def verify_command(
     with one_line_errors():
         if not summary["sound"]:
             raise UserError(_advice(summary))
+        if problems := summary.get("vector_database", {}).get("problems"):
+            raise UserError(
+                f"the vector database does not hold release {summary['release']} as it is: "
+                f"{problems[0]}; drop the collection of that release, then run `load`"
+            )
 
 
 def _advice(summary: Summary) -> str:
@@ -253,12 +274,31 @@ def search_command(  # pylint: disable=too-many-arguments,too-many-positional-ar
     picture: Annotated[
         Path | None, typer.Option(help="Also write the picture to this local file.")
     ] = None,
+    no_picture: Annotated[
+        bool, typer.Option("--no-picture", help="Only names and scores: draw nothing.")
+    ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Also show which regions made query and hits similar, in the picture and as "
+            "explanation.json. Takes as long as embedding fifty pictures a hit: seconds.",
+        ),
+    ] = False,
     interactive: Annotated[
         bool,
         typer.Option(
             "--interactive", help="Load once, then ask for queries until CTRL-C or CTRL-D."
         ),
     ] = False,
+    batch: Annotated[
+        typer.FileText | None,
+        typer.Option(
+            encoding="utf-8",
+            help="Load once, then answer each query of this file (- is stdin), one a line, with a "
+            "line of JSON on stdout. One that cannot be answered has its `error` there.",
+        ),
+    ] = None,
 ) -> None:
     """Find the images most similar to a picture, with names, scores and a picture of the answer."""
     run = run or f"search-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
@@ -267,13 +307,22 @@ def search_command(  # pylint: disable=too-many-arguments,too-many-positional-ar
     def work(store: Store, settings: Settings) -> Summary:
         from tasks.search import search
 
-        summary = search(store, run, query, top_n, settings, allowed=allowed)
+        drawn = picture is not None or not no_picture
+        summary = search(
+            store, run, query, top_n, settings, allowed=allowed, picture=drawn, explained=explain
+        )
         if picture:
             from tasks.report import save_picture
 
             save_picture(store, run, picture)
         return summary
 
+    if batch:
+        with one_line_errors():
+            if query or interactive or picture or explain:
+                raise UserError("--batch takes --top-n and --allow only; leave the rest out")
+        _search_batch(batch, top_n, lake, allowed)
+        return
     if not interactive:
         _do("search", work, lake, run)
         return
@@ -282,7 +331,42 @@ def search_command(  # pylint: disable=too-many-arguments,too-many-positional-ar
 
         settings = load_settings()
         # Whoever sits at the terminal may read what is theirs to read.
-        ask_and_answer(open_store(lake or settings.lake), settings, top_n, ("/", *allowed), picture)
+        store = open_store(lake or settings.lake)
+        ask_and_answer(store, settings, top_n, ("/", *allowed), picture, explained=explain)
+
+
+def _search_batch(file: Iterable[str], top_n: int, lake: str, allowed: tuple[str, ...]) -> None:
+    """Answers the queries of a file on stdout; ends with status 2 if one could not be answered."""
+    set_up_logging()
+    with one_line_errors():
+        from tasks.batch_search import read_queries, search_batch
+
+        settings = load_settings()
+        store = open_store(lake or settings.lake)
+        tally = search_batch(store, settings, read_queries(file), top_n, allowed, sys.stdout)
+        if tally.failed:
+            failed = f"{tally.failed} of {tally.queries} queries"
+            raise UserError(f"{failed} could not be answered; their lines say why")
+
+
+@app.command("serve")
+def serve_command(
+    lake: Lake = "",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; other than this machine's takes a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 is any free one.")] = 8000,
+) -> None:
+    """Answer searches over HTTP until SIGTERM; /docs describes how to ask.
+
+    With IMAGE_SEARCH_TOKEN in the environment, whoever asks must send it: Authorization: Bearer.
+    """
+    set_up_logging()
+    with one_line_errors():
+        from tasks.serve import serve
+
+        settings = load_settings()
+        serve(open_store(lake or settings.lake), settings, host, port)
 
 
 @app.command("releases")
@@ -360,4 +444,6 @@ def _do(
 
 
 if __name__ == "__main__":
+    # Else the interpreter, at its end, looks for garbage in all it has loaded: a tenth of a search.
+    atexit.register(gc.freeze)
     app(prog_name="python -m tasks")

@@ -14,9 +14,17 @@ from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
 from tasks.release_drift import least_cosine, neighbours_changed
-from tasks.release_evaluation import Judged, judge, read_labels, release_names, summarize
+from tasks.release_evaluation import (
+    Judged,
+    can_be_judged,
+    judge,
+    read_labels,
+    release_names,
+    summarize,
+)
 from tasks.run_plan import open_catalogue
 from tasks.settings import GateSettings, Settings
+from tasks.uris import shown
 
 # Between two vectors of one image from one model. Other versions of the runtime stay above it.
 _LEAST_COSINE = 0.999
@@ -31,7 +39,6 @@ def evaluate(
     labels: str = "",
     version: int = 0,
     output: Path | None = None,
-    allowed: tuple[str, ...] = (),
 ) -> Summary:
     """Measures how well a release answers, and leaves that with it as `evaluation.json`.
 
@@ -41,7 +48,6 @@ def evaluate(
         labels: "folders", "folders:N" for the first N folders, or the path or URI of a CSV file.
         version: of the release; 0 for the newest.
         output: local folder for the report.
-        allowed: folders that the labels may come from, besides the lake.
 
     Returns:
         The figures.
@@ -54,11 +60,9 @@ def evaluate(
         raise UserError("no labels; give --labels folders or the URI of a CSV file: name,label")
     release = _release(lake, version)
     with timed() as summary:
-        known = read_labels(
-            lake, source, release_names(lake, release), (*allowed, *settings.query_prefixes)
-        )
-        judged = judge(lake, release, known)
-        found = summarize(release, source, judged)
+        known = read_labels(source, release_names(lake, release))
+        judged = judge(lake, release, known, settings)
+        found = summarize(release, shown(source), judged)
         lake.write_json(layout.release(release.version, layout.EVALUATION), found.model_dump())
         if output:
             from tasks.evaluation_report import write_report
@@ -138,7 +142,7 @@ def _compare(
     """Returns why the new release must not be used, if so, and what was measured."""
     cosine = None
     if old.model["id"] == new.model["id"]:
-        cosine = least_cosine(lake, old, new)
+        cosine = least_cosine(lake, old, new, settings)
     reason, measured = _compare_answers(lake, settings, old, new)
     reasons = [reason] if reason else []
     if cosine is not None and cosine < _LEAST_COSINE:
@@ -161,10 +165,13 @@ def _compare_by_labels(
     lake: Store, settings: Settings, old: Manifest, new: Manifest
 ) -> tuple[str, dict[str, Any]]:
     names = [release_names(lake, release) for release in (old, new)]
-    known = read_labels(lake, settings.gate.labels, names[1], settings.query_prefixes)
+    known = read_labels(settings.gate.labels, names[1])
     # The same queries among the same images: what is new may be harder, and is no fault of it.
     common = {name: known[name] for name in set(names[0]) & known.keys()}
-    before, now = (_precision(judge(lake, release, common)) for release in (old, new))
+    if can_be_judged(known) and not can_be_judged(common):
+        logger.warning("the labels are of images that are new: compared by neighbours this once")
+        return _compare_by_neighbours(lake, settings, old, new)
+    before, now = (_precision(judge(lake, release, common, settings)) for release in (old, new))
     measured = {"mean_average_precision": now, "mean_average_precision_before": before}
     drop = before - now
     if drop > settings.gate.largest_drop:

@@ -10,6 +10,7 @@ from tasks.imaging.canvas import Image
 from tasks.imaging.contact_sheet import Tile, draw_contact_sheet
 from tasks.imaging.decode import DecodeLimits, RejectedImage, decode_image
 from tasks.imaging.draw import encode_png
+from tasks.lake.local_store import LocalStore
 from tasks.lake.manifest import Manifest
 from tasks.lake.store import NotAnObjectError, Store
 from tasks.release_evaluation import Evaluation, Judged, Mismatch
@@ -22,6 +23,8 @@ def write_report(
 ) -> None:
     """Writes `evaluation.json`, `mismatches.png` and `report.html` into a local folder.
 
+    Each replaces one that is there in a single step, however many evaluations write it.
+
     Args:
         folder: made if need be.
         catalogue: the original images.
@@ -30,11 +33,12 @@ def write_report(
         judged: its answers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(found.model_dump_json(indent=1), encoding="utf-8")
+    files = LocalStore(str(folder.absolute()))
+    files.write("evaluation.json", found.model_dump_json(indent=1).encode())
     limits = DecodeLimits(**release.limits)
     lines = [_line(catalogue, limits, mismatch) for mismatch in found.mismatches[:_WORST]]
     sheet = encode_png(draw_contact_sheet(lines))
-    (folder / "mismatches.png").write_bytes(sheet)
+    files.write("mismatches.png", sheet)
     scores, right = (
         judged.answers.scores[:, 0],
         judged.answers.figures["precision_at_1"] == 1,
@@ -43,10 +47,7 @@ def write_report(
         ("Precision by label", charts.precision_by_label(found.by_label)),
         ("Scores of right and wrong first hits", charts.score_distributions(scores, right)),
         ("From score to probability", charts.calibration(scores, right, found.calibration)),
-        (
-            f"The worst of {len(found.mismatches)} mismatches",
-            f'<img alt="" src="data:image/png;base64,{base64.b64encode(sheet).decode()}">',
-        ),
+        _worst(len(found.mismatches), sheet),
     ]
     page = render_page(
         f"Release {found.release}",
@@ -55,7 +56,19 @@ def write_report(
         {metric: (getattr(found, metric), *found.intervals[metric]) for metric in METRICS},
         sections,
     )
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    files.write("report.html", page.encode())
+
+
+def _worst(mismatches: int, sheet: bytes) -> tuple[str, str]:
+    if not mismatches:
+        return "Mismatches", "<p>The first hit of every query is right.</p>"
+    shown = min(mismatches, _WORST)
+    return (
+        f"The {shown} worst of {mismatches} mismatches",
+        "<p>The query on the left; hits with its label are framed in green, others in red.</p>"
+        f'<img alt="Queries and their hits, with labels and scores" '
+        f'src="data:image/png;base64,{base64.b64encode(sheet).decode()}">',
+    )
 
 
 def _line(catalogue: Store, limits: DecodeLimits, mismatch: Mismatch) -> list[Tile]:

@@ -9,8 +9,14 @@ from tasks.settings import Settings
 from tasks.tables import open_console, show_results
 
 
-def ask_and_answer(
-    lake: Store, settings: Settings, top_n: int, allowed: tuple[str, ...], picture: Path | None
+def ask_and_answer(  # pylint: disable=too-many-arguments  # what the command line asks for
+    lake: Store,
+    settings: Settings,
+    top_n: int,
+    allowed: tuple[str, ...],
+    picture: Path | None,
+    *,
+    explained: bool = False,
 ) -> None:
     """Answers queries until CTRL-C or CTRL-D.
 
@@ -20,9 +26,10 @@ def ask_and_answer(
         top_n: how many images to find for each query.
         allowed: folders that pictures may come from, besides those of the settings.
         picture: where to draw each answer; `result.png` in the current folder if None.
+        explained: whether to draw which regions made query and hits similar.
     """
     console = open_console()
-    searcher = Searcher(lake, settings)
+    searcher = Searcher(lake, settings, few=not explained)
     target = picture or Path("result.png")
     images = searcher.release.counts.images
     console.print(
@@ -36,7 +43,7 @@ def ask_and_answer(
             answer = searcher.search(query, top_n, allowed)
             show_results(console, answer.query, answer.release, answer.results)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(answer.draw())
+            target.write_bytes(answer.draw(answer.explain() if explained else None))
             console.print(f"Picture: {target.absolute()}", soft_wrap=True)
         except UserError as error:
             console.print(f"error: {error}", markup=False, soft_wrap=True)

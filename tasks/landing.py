@@ -69,7 +69,7 @@ def read_landing(lake: Store, shard: str) -> LandingReport | None:
         report = LandingReport.model_validate(document)
     except (FileNotFoundError, ValueError):
         return None
-    return report if all(lake.is_whole(artifact) for artifact in report.artifacts) else None
+    return report if lake.all_whole(layout.landing(shard, ""), report.artifacts) else None
 
 
 def require_landing(lake: Store, shard: str) -> LandingReport:

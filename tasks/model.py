@@ -6,21 +6,43 @@ from the same weights is still that model, though its files may have other diges
 
 import hashlib
 import logging
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks.errors import UserError
 from tasks.imaging.preprocessing import Preprocessing
 from tasks.lake import layout
-from tasks.lake.cache import local_file
+from tasks.lake.cache import local_files
 from tasks.lake.papers import read_paper
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, DamagedError, Store
+from tasks.model_probe import PROBE_COSINE, require_same_arithmetic
 from tasks.settings import Settings
+from tasks.vectorizer.runtimes import RUNTIMES, Runtime
 from tasks.vectorizer.vectorizer import Vectorizer, load_vectorizer
 
+# The mark of damage goes last.
+_PAPERS = (*layout.MODEL_PROBE, layout.MODEL_CARD, layout.DAMAGE)
+
 logger = logging.getLogger(__name__)
+
+
+class LowPrecision(BaseModel):
+    """How near a form of lower precision is to float32, on pictures it was not calibrated on.
+
+    Attributes:
+        mean_cosine: between the vectors of the two.
+        lowest_cosine: of any picture.
+        images: how many pictures.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean_cosine: float
+    lowest_cosine: float
+    images: int
 
 
 class ModelCard(BaseModel):
@@ -36,6 +58,8 @@ class ModelCard(BaseModel):
         cosine: lowest cosine between the vectors of the Keras and the ONNX form on the same images.
         artifacts: the stored forms of the network, by name.
         software: versions that built it.
+        low_precision: parity of the form that computes, if that is not float32.
+        probe_cosine: least cosine that a machine must reach on the probe, see `model_probe`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +73,22 @@ class ModelCard(BaseModel):
     cosine: float
     artifacts: dict[str, Artifact]
     software: dict[str, str]
+    low_precision: LowPrecision | None = None
+    probe_cosine: float = PROBE_COSINE
+
+    @property
+    def network_sha256(self) -> str:
+        """Digest of the bytes that make vectors comparable; empty where the weights alone do.
+
+        What was calibrated depends on pictures and on the machine as well.
+        """
+        form = self.artifacts.get(layout.ONNX_INT8_MODEL)
+        return form.sha256 if form else ""
+
+    @property
+    def in_float32(self) -> Self:
+        """The same model, computed by its float32 form."""
+        return self.model_copy(update={"precision": "float32"})
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -61,6 +101,7 @@ class ModelCard(BaseModel):
             self.precision,
             self.preprocessing,
             weights,
+            self.network_sha256,
         )
 
 
@@ -85,7 +126,7 @@ def vectors_source(landing: str, card: ModelCard) -> str:
         landing: digest of the shard's landing report.
         card: of the model.
     """
-    parts = f"{landing} {card.weights.get('weights_sha256')}"
+    parts = f"{landing} {card.weights.get('weights_sha256')} {card.network_sha256}".rstrip()
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
@@ -176,13 +217,18 @@ def discard_model(lake: Store, model: str) -> None:
 
     What is damaged goes before what tells of it: if this is cut short, the next one goes on.
     """
-    forms = (layout.TF_VECTORIZER_MODEL, layout.ONNX_VECTORIZER_MODEL)
-    for name in (*forms, layout.MODEL_CARD, layout.DAMAGE):
+    for name in (*layout.MODEL_FORMS, layout.ONNX_INT8_MODEL, *_PAPERS):
         lake.delete(layout.model(model, name))
 
 
 def open_vectorizer(
-    lake: Store, card: ModelCard, runtime: Literal["onnx", "keras"], settings: Settings
+    lake: Store,
+    card: ModelCard,
+    runtime: Runtime,
+    settings: Settings,
+    *,
+    few: bool = False,
+    probed: bool = True,
 ) -> Vectorizer:
     """Loads a model from the lake.
 
@@ -191,10 +237,40 @@ def open_vectorizer(
         card: of the model.
         runtime: what computes it.
         settings: threads and cache of this machine.
+        few: it is for a few images, see `load_vectorizer`.
+        probed: compare what this machine computes in low precision with what the builder's did;
+            float32 is the same everywhere.
+
+    Raises:
+        DamagedError: the stored model is not what its card says.
+        UserError: this machine's arithmetic is another, or the runtime is not installed.
+    """
+    path = local_form(lake, card, runtime, settings)
+    bfloat16 = card.precision == "bfloat16"
+    vectorizer = load_vectorizer(
+        runtime, path, settings.threads or None, few=few, bfloat16=bfloat16
+    )
+    if probed and card.precision != "float32":
+        require_same_arithmetic(lake, card.artifacts, card.probe_cosine, vectorizer)
+    return vectorizer
+
+
+def usual_runtime(card: ModelCard) -> Runtime:
+    """Returns what computes a model where no runtime is asked for; searches never ask."""
+    return RUNTIMES[card.precision][0]
+
+
+def local_form(lake: Store, card: ModelCard, runtime: Runtime, settings: Settings) -> Path:
+    """Returns a local file of the form of a model that a runtime computes with.
 
     Raises:
         DamagedError: the stored model is not what its card says.
     """
-    name = layout.ONNX_VECTORIZER_MODEL if runtime == "onnx" else layout.TF_VECTORIZER_MODEL
-    path = local_file(lake, card.artifacts[name], settings.cache, settings.cache_bytes)
-    return load_vectorizer(runtime, path, settings.threads or None)
+    keras_form, *onnx_form = layout.MODEL_FORMS
+    if runtime == "keras":
+        names = [keras_form]
+    else:
+        names = [layout.ONNX_INT8_MODEL] if card.precision == "int8" else onnx_form
+    artifacts = [card.artifacts[name] for name in names if name in card.artifacts]
+    path, *_ = local_files(lake, artifacts, settings.cache, settings.cache_bytes)
+    return path

@@ -22,7 +22,7 @@ def days_since(moment: float) -> float:
     return (time.time() - moment) / _DAY
 
 
-class Needs:
+class Needs:  # pylint: disable=too-many-instance-attributes  # four sets, and where they come from
     """What must stay: releases by version, models by id, shards by id, and runs by folder name.
 
     It grows while prune is at work: a run that begins meanwhile may find complete, and rely on,
@@ -35,8 +35,17 @@ class Needs:
         runs: folders of unfinished runs.
     """
 
-    def __init__(self, lake: Store, retention: RetentionSettings) -> None:
-        self._lake, self._retention = lake, retention
+    def __init__(
+        self, lake: Store, retention: RetentionSettings, *, with_loaded: bool = False
+    ) -> None:
+        """Looks up what is needed.
+
+        Args:
+            lake: the data lake.
+            retention: what stays, and how long.
+            with_loaded: searches use a vector database; the releases that it holds stay.
+        """
+        self._lake, self._retention, self._with_loaded = lake, retention, with_loaded
         self.releases: set[int] = set()
         self.models: set[str] = set()
         self.shards: set[str] = set()
@@ -64,16 +73,23 @@ class Needs:
         return needs_it
 
     def asks_for_release(self, version: int) -> Callable[[], bool]:
-        """Returns what tells whether somebody needs a release by now: a run, or whoever pins it."""
+        """Returns what tells whether somebody needs a release by now: a run, a pin, a load."""
         planned = self.asks_for(version, self.releases)
-        return lambda: planned() or version == Releases(self._lake).pinned()
+        return lambda: planned() or version in self._in_use()
+
+    def _in_use(self) -> set[int]:
+        """Returns the pinned release, and those that a vector database holds if searches use it."""
+        releases = Releases(self._lake)
+        pinned = releases.pinned()
+        loaded = releases.loaded() if self._with_loaded else set()
+        return loaded if pinned is None else loaded | {pinned}
 
     def _look(self) -> None:
-        """Takes in a pin, and the runs that have begun, or got their plan, since the last look."""
-        pinned = Releases(self._lake).pinned()
-        if pinned and pinned not in self.releases and (release := Releases(self._lake).get(pinned)):
-            self.releases.add(pinned)
-            self.models.add(str(release.model["id"]))
+        """Takes in pin, load and the runs that have begun or got their plan since the last look."""
+        for version in self._in_use() - self.releases:
+            if release := Releases(self._lake).get(version):
+                self.releases.add(version)
+                self.models.add(str(release.model["id"]))
         for run in set(run_keys(self._lake)) - self._known_runs:
             found = {item.path: item.modified for item in self._lake.objects(layout.run(run))}
             plan = _plan(self._lake, run) if layout.plan(run) in found else None

@@ -1,7 +1,8 @@
 """Work on many things at once, in order and with bounded memory."""
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -9,25 +10,47 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def cores() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def bounded_map(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[Result]:
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    size: Callable[[Item], int] = lambda _: 0,
+    most: int = 0,
+) -> Generator[Result, None, None]:
     """Yields `function(item)` in the order of the items, computed by threads a few items ahead.
 
     Unlike `Executor.map`, which takes in all items at once, this holds at most two results a
-    worker.
+    worker. However it ends, no thread is left at work.
+
+    Args:
+        function: what to do with each item.
+        items: what to work on.
+        workers: how many threads there are.
+        size: of an item, by which the result of one is about as large.
+        most: sum of the sizes of all items under way and results not yet taken; a larger item goes
+            alone.
 
     Raises:
         Exception: the first that `function` raised; later items are not begun.
     """
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Result]] = deque()
+        waiting: deque[tuple[int, Future[Result]]] = deque()
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
+                needed = size(item)
+                while waiting and needed + sum(held for held, _ in waiting) > most:
+                    yield waiting.popleft()[1].result()
+                waiting.append((needed, pool.submit(function, item)))
                 if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
+                    yield waiting.popleft()[1].result()
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting.popleft()[1].result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

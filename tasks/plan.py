@@ -26,6 +26,7 @@ from tasks.run_plan import (
     Shard,
     model_id,
     open_catalogue,
+    pin_network,
     preprocessing_of,
     read_plan,
     require_lake_outside,
@@ -55,8 +56,8 @@ def plan(
         What changed, and the shards.
 
     Raises:
-        UserError: the catalogue is empty, missing or has the lake in it, or `prefix` is given where
-            the rest of the release cannot stay as it is.
+        UserError: the catalogue is empty, missing or has the lake in it, `prefix` is given where
+            the rest of the release cannot stay as it is, or the file of the network cannot be read.
     """
     with timed() as summary:
         if not lake.exists(layout.plan(run)):
@@ -71,6 +72,7 @@ def plan(
             **found.changes.model_dump(),
             "shards": [shard.model_dump(exclude={"members"}) for shard in found.shards],
             "base": found.base,
+            "held": found.held,
             "damaged": _damaged_since(Releases(lake), found.base),
             "model": found.model,
             "model_to_build": found.model_to_build,
@@ -82,6 +84,7 @@ def _make_plan(
     lake: Store, run: str, settings: Settings, full_rebuild: bool, prefix: str
 ) -> RunPlan:
     look = take_look(lake, run)
+    settings = settings.model_copy(update={"pipeline": pin_network(settings.pipeline)})
     releases = Releases(lake)
     # One that was damaged is as good as none: what it held is computed again.
     base = releases.latest()
@@ -123,6 +126,7 @@ def _make_plan(
         shards=_cut(lake, listing, run, settings, run if full_rebuild else "") if listing else [],
         model_to_build=find_sound_model(lake, model) is None,
         remade=remade,
+        held=base is not None and releases.held(base.version) is not None,
     )
 
 

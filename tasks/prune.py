@@ -42,7 +42,9 @@ class _Folder:
         return f"{self.path}/{layout.PRUNING}"
 
 
-def prune(lake: Store, retention: RetentionSettings, *, dry_run: bool = False) -> Summary:
+def prune(
+    lake: Store, retention: RetentionSettings, *, with_loaded: bool = False, dry_run: bool = False
+) -> Summary:
     """Removes old releases, and the artifacts that only they or finished runs needed.
 
     It may be killed at any moment, and run while others work: what tells that something is complete
@@ -51,6 +53,7 @@ def prune(lake: Store, retention: RetentionSettings, *, dry_run: bool = False) -
     Args:
         lake: the data lake.
         retention: what stays, and how long.
+        with_loaded: searches use a vector database; the releases that it holds stay.
         dry_run: only say what would go.
 
     Returns:
@@ -59,7 +62,7 @@ def prune(lake: Store, retention: RetentionSettings, *, dry_run: bool = False) -
     verb = "would remove" if dry_run else "removed"
     zones: dict[str, dict[str, int]] = {}
     with timed() as summary:
-        for folder in _superfluous(lake, retention):
+        for folder in _superfluous(lake, retention, with_loaded):
             for item in _remove(lake, folder, dry_run):
                 logger.info("%s %s (%d bytes)", verb, item.path, item.bytes)
                 _count(zones, item)
@@ -151,13 +154,12 @@ def _bring_back(lake: Store, folder: _Folder, papers: dict[str, str]) -> None:
     lake.delete(folder.journal)
 
 
-def _superfluous(lake: Store, retention: RetentionSettings) -> Iterator[_Folder]:
-    models, landed, featured, runs = (
-        lake.folders(zone)
-        for zone in (layout.MODEL, layout.LANDING, layout.FEATURE_STORE, layout.RUNS)
+def _superfluous(lake: Store, retention: RetentionSettings, with_loaded: bool) -> Iterator[_Folder]:
+    models, landed, featured, runs = map(
+        lake.folders, (layout.MODEL, layout.LANDING, layout.FEATURE_STORE, layout.RUNS)
     )
     # Looked up after the listings: what is listed and belongs to a run has that run's plan by now.
-    needs = Needs(lake, retention)
+    needs = Needs(lake, retention, with_loaded=with_loaded)
     yield from _old_releases(lake, needs)
     yield from _old_looks(lake)
     for zone, shards, days in (
@@ -165,14 +167,13 @@ def _superfluous(lake: Store, retention: RetentionSettings) -> Iterator[_Folder]
         (layout.LANDING, landed, retention.landing_days),
     ):
         for shard in shards:
-            folder = f"{zone}/{shard}"
-            items = _if_older(lake.objects(folder), days)
-            yield _Folder(items, needs.asks_for(shard, needs.shards), folder)
+            old = _if_older(lake.objects(f"{zone}/{shard}"), days)
+            yield _Folder(old, needs.asks_for(shard, needs.shards), f"{zone}/{shard}")
     for model in models:
         yield from _of_model(lake, model, needs, retention)
     for run in filter(layout.is_run_key, runs):
-        items = _if_older(lake.objects(layout.run(run)), retention.runs_days)
-        yield _Folder(items, needs.asks_for(run, needs.runs))
+        old = _if_older(lake.objects(layout.run(run)), retention.runs_days)
+        yield _Folder(old, needs.asks_for(run, needs.runs))
     yield from _of_page(lake, needs, retention)
 
 

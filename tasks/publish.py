@@ -8,16 +8,15 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from tasks.contract import Summary, timed
 from tasks.errors import UserError
 from tasks.index.centre import CentredRows, MeanVector, centred
 from tasks.index.checked_rows import Checksums, ChecksumsOf
-from tasks.index.checks import recall_at, self_hits
-from tasks.index.vector_index import build_index, write_index
+from tasks.index.checks import check_index
+from tasks.index.vector_index import Vectors, build_index, write_index
 from tasks.lake import layout
-from tasks.lake.arrays import StoredRows, read_npy_batches, write_npy
+from tasks.lake.arrays import WIDE_GAP, StoredRows, read_npy_batches, write_npy
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import read_lines, write_lines
 from tasks.lake.manifest import MAX_REJECTIONS, Counts, Manifest, Rejection
@@ -122,13 +121,11 @@ class _Publication:
         """Writes the artifacts and returns the manifest that would make them a release."""
         catalogue = write_lines(self._lake, self._path(layout.CATALOGUE), self._catalogue())
         counts, rejections = self._count(catalogue)
-        vectors, of_vectors = self._write_vectors(counts.images)
+        vectors, of_vectors, mean = self._write_vectors(counts.images)
         names, of_names = self._write_names(catalogue, counts.images)
         checksums = self._write_checksums(np.stack([of_vectors, of_names], axis=1))
         artifacts = [catalogue, vectors, names, checksums]
-        mean = None
-        if self._plan.pipeline.ranking.centre:
-            mean = self._mean(vectors)
+        if mean is not None:
             artifacts.append(self._write_mean(mean))
         index, checks = self._write_index(vectors, counts.images, mean)
         artifacts.append(index)
@@ -189,11 +186,14 @@ class _Publication:
             )
         return counts, rejections
 
-    def _write_vectors(self, count: int) -> tuple[Artifact, Checksums]:
+    def _write_vectors(self, count: int) -> tuple[Artifact, Checksums, Vectors | None]:
+        """Writes the vectors; also returns their checksums, and what centres them if that is on."""
         path, dimensions = self._path(layout.NPY_IMAGE_VECTORS), self._card.dimensions
-        batches = ChecksumsOf(_finite(vector_batches(self._rows.entries(), dimensions)))
+        mean = MeanVector(dimensions) if self._plan.pipeline.ranking.centre else None
+        vectors = _finite(vector_batches(self._rows.entries(), dimensions))
+        batches = ChecksumsOf(_added_to(mean, vectors))
         artifact = write_npy(self._lake, path, (count, dimensions), np.float32, batches)
-        return artifact, batches.checksums()
+        return artifact, batches.checksums(), mean.mean() if mean else None
 
     def _write_names(self, catalogue: Artifact, count: int) -> tuple[Artifact, Checksums]:
         def names() -> Iterator[str]:
@@ -211,18 +211,12 @@ class _Publication:
         path = self._path(layout.ROW_CHECKSUMS)
         return write_npy(self._lake, path, checksums.shape, np.uint32, [checksums])
 
-    def _mean(self, vectors: Artifact) -> npt.NDArray[np.float32]:
-        mean = MeanVector(self._card.dimensions)
-        for batch in read_npy_batches(self._lake, vectors, _INDEX_BATCH):
-            mean.add(batch)
-        return mean.mean()
-
-    def _write_mean(self, mean: npt.NDArray[np.float32]) -> Artifact:
+    def _write_mean(self, mean: Vectors) -> Artifact:
         path = self._path(layout.MEAN_VECTOR)
         return write_npy(self._lake, path, mean.shape, np.float32, [mean])
 
     def _write_index(
-        self, vectors: Artifact, count: int, mean: npt.NDArray[np.float32] | None
+        self, vectors: Artifact, count: int, mean: Vectors | None
     ) -> tuple[Artifact, dict[str, float]]:
         factory = self._plan.pipeline.index_factory
         index = build_index(
@@ -238,8 +232,9 @@ class _Publication:
             (count, self._card.dimensions),
             factory,
         )
-        rows = CentredRows(StoredRows(self._lake, vectors), mean)
-        checks = {"recall_at_10": recall_at(index, rows), "self_hits": self_hits(index, rows)}
+        rows = CentredRows(StoredRows(self._lake, vectors, gap=WIDE_GAP), mean)
+        found = check_index(index, rows)
+        checks = {"recall_at_10": found.recall, "self_hits": found.self_hits}
         if checks["self_hits"] < _LEAST_SELF_HITS or checks["recall_at_10"] < _LEAST_RECALL:
             raise UserError(
                 f"the index {factory} misses too much ({checks}); choose another index_factory"
@@ -250,7 +245,14 @@ class _Publication:
             return self._lake.upload(self._path(layout.IMAGE_INDEX), file), checks
 
 
-def _finite(batches: Iterator[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
+def _added_to(mean: MeanVector | None, batches: Iterator[Vectors]) -> Iterator[Vectors]:
+    for batch in batches:
+        if mean:
+            mean.add(batch)
+        yield batch
+
+
+def _finite(batches: Iterator[Vectors]) -> Iterator[Vectors]:
     for batch in batches:
         if not np.isfinite(batch).all():
             raise UserError("a vector is not finite; run image_reindex with full_rebuild")

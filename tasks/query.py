@@ -10,7 +10,7 @@ from tasks.uris import shown
 
 
 def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
-    """Reads a query image.
+    """Reads a query image, or another file that somebody names.
 
     Args:
         uri: an fsspec URI, or a path on this machine.
@@ -31,7 +31,7 @@ def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
         place = _place(uri)
         if not any(_is_below(place, _place(prefix)) for prefix in allowed):
             raise UserError(
-                f"{shown(uri)} is not under {' or '.join(allowed)}; put the image there or add "
+                f"{shown(uri)} is not under {' or '.join(allowed)}; put it there or add "
                 "its folder to the setting query_prefixes"
             )
         filesystem, path = open_files(uri)
@@ -43,8 +43,8 @@ def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
         raise
     except FileNotFoundError as error:
         raise UserError(
-            f"{shown(uri)} is neither an image of the release nor a file; check the name and its "
-            "folder"
+            f"there is no {shown(uri)}, neither an image of the release nor a file; check the name "
+            "and its folder"
         ) from error
     except (OSError, ValueError, ImportError) as error:
         # What a library says may repeat the whole URI.
@@ -53,7 +53,7 @@ def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
             f"cannot read {shown(uri)}: {reason}; check the URI and your access to it"
         ) from error
     if len(data) > max_bytes:
-        raise UserError(f"{shown(uri)} is larger than {max_bytes} bytes; give a smaller image")
+        raise UserError(f"{shown(uri)} is larger than {max_bytes} bytes; give a smaller one")
     return data
 
 

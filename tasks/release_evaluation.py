@@ -15,11 +15,14 @@ from tasks.evaluation.leave_one_out import METRICS, Answers, leave_one_out
 from tasks.evaluation.metrics import bootstrap_interval
 from tasks.index.centre import CentredRows
 from tasks.lake import layout
-from tasks.lake.arrays import StoredRows, read_npy_batches
+from tasks.lake.arrays import WIDE_GAP, read_npy_batches
 from tasks.lake.manifest import Manifest
 from tasks.lake.store import Store
 from tasks.query import read_query
+from tasks.release_arrays import open_rows
 from tasks.release_ranking import ranking_of, read_mean
+from tasks.settings import Settings
+from tasks.uris import shown
 
 # What is held in memory at once: their vectors, and how similar a few are to all.
 MOST_LABELLED = 10_000
@@ -83,10 +86,12 @@ class Judged:
     answers: Answers
 
 
-def read_labels(
-    lake: Store, source: str, names: list[str], allowed: tuple[str, ...]
-) -> dict[str, str]:
+def read_labels(source: str, names: list[str]) -> dict[str, str]:
     """Returns label by name: from folders, or from a CSV file that a path or URI names.
+
+    Args:
+        source: "folders", "folders:N", or a path or URI that whoever runs the machine has given.
+        names: of the images there are. Labels of others are left out, and told.
 
     Raises:
         UserError: the file cannot be read.
@@ -94,8 +99,23 @@ def read_labels(
     levels = folder_levels(source)
     if levels is not None:
         return folder_labels(names, levels)
-    data = read_query(source, (*allowed, str(lake)), _LARGEST_LABELS)
-    return csv_labels(data, source)
+    labels = csv_labels(read_query(source, (source,), _LARGEST_LABELS), shown(source))
+    known = {name: labels[name] for name in names if name in labels}
+    if others := [name for name in labels if name not in known]:
+        logger.warning(
+            "%d of %d labels are of images that the release does not have, such as %r; names are "
+            "those of the catalogue, such as %r",
+            len(others),
+            len(labels),
+            others[0],
+            names[0],
+        )
+    return known
+
+
+def can_be_judged(labels: dict[str, str]) -> bool:
+    """Tells whether any two images have the same label, so that one can be asked for the other."""
+    return len(set(labels.values())) < len(labels)
 
 
 def release_names(lake: Store, release: Manifest) -> list[str]:
@@ -104,11 +124,18 @@ def release_names(lake: Store, release: Manifest) -> list[str]:
     return [str(name) for batch in read_npy_batches(lake, stored, _NAMES) for name in batch]
 
 
-def judge(lake: Store, release: Manifest, labels: dict[str, str]) -> Judged:
+def judge(lake: Store, release: Manifest, labels: dict[str, str], settings: Settings) -> Judged:
     """Lets each labelled image of a release ask for those like it.
+
+    Args:
+        lake: the data lake.
+        release: the one to judge.
+        labels: label by name of an image.
+        settings: cache of this machine.
 
     Raises:
         UserError: no two images of the release have the same label.
+        DamagedError: the release is damaged.
     """
     names = release_names(lake, release)
     rows = np.array([row for row, name in enumerate(names) if name in labels], np.int64)
@@ -121,12 +148,13 @@ def judge(lake: Store, release: Manifest, labels: dict[str, str]) -> Judged:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_LABELLED).astype(np.int64)]
     known = [names[row] for row in rows]
     theirs = [labels[name] for name in known]
-    if len(set(theirs)) == len(theirs):
+    if not can_be_judged(dict(zip(known, theirs, strict=True))):
         raise UserError(
-            f"no two images of release {release.version} have the same label; the names in the "
-            "labels must be those of `image_names.npy`"
+            f"{len(known)} of {len(names)} images of release {release.version} have a label, and "
+            "no two of them the same; give labels to images by the names of the catalogue, such "
+            f"as {names[0]!r}"
         )
-    stored = StoredRows(lake, release.artifacts[layout.NPY_IMAGE_VECTORS])
+    stored, _ = open_rows(lake, release, settings, WIDE_GAP)
     vectors = CentredRows(stored, read_mean(lake, release)).read_rows(rows)
     return Judged(known, theirs, leave_one_out(vectors, theirs, ranking_of(release)))
 

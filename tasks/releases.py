@@ -52,8 +52,15 @@ def list_releases(
     elif not listed:
         print(f"There is no release in {lake} yet; run image_reindex first.")
     else:
-        marked = ((release, _mark(release, sound, current, pinned)) for release, sound in listed)
+        held = {release.version: releases.held(release.version) for release, _ in listed}
+        marked = [
+            (release, _mark(release, sound, bool(held[release.version]), current, pinned))
+            for release, sound in listed
+        ]
         show_releases(open_console(), marked)
+        for version, reason in held.items():
+            if reason:
+                print(f"Release {version} is held back from search: {reason}.")
 
 
 def _choice(releases: Releases) -> tuple[int | None, int | None]:
@@ -72,14 +79,17 @@ def _choice(releases: Releases) -> tuple[int | None, int | None]:
 
 
 def _document(releases: Releases, release: Manifest, sound: bool) -> dict[str, Any]:
-    document = release.model_dump(mode="json")
+    document = release.model_dump(mode="json") | {"held": releases.held(release.version)}
     if sound:
         return document
     found = releases.damage(release.version) or ["an object is missing or has another size"]
     return {**document, "state": "damaged", "damage": found}
 
 
-def _mark(release: Manifest, sound: bool, current: int | None, pinned: int | None) -> str:
+def _mark(
+    release: Manifest, sound: bool, held: bool, current: int | None, pinned: int | None
+) -> str:
     used = "pinned" if release.version == pinned else ""
     used = used or ("current" if release.version == current else "")
-    return ", ".join(filter(None, ("" if sound else "damaged", used)))
+    faults = ("" if sound else "damaged", "held back" if held else "")
+    return ", ".join(filter(None, (*faults, used)))

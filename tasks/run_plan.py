@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import PurePath
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +18,7 @@ from tasks.lake.papers import read_paper
 from tasks.lake.store import Artifact, Store
 from tasks.settings import LimitSettings, PipelineSettings
 from tasks.vectorizer.backbones import get_backbone
+from tasks.vectorizer.network_file import network_sha256
 
 
 class Shard(BaseModel):
@@ -57,6 +59,8 @@ class RunPlan(BaseModel):
         model_to_build: whether the lake lacked the model, or it had been found damaged.
         remade: though no image changed, there is a release to make: the one that the changes are
             against has other settings, or a later one was damaged.
+        held: the release that the changes are against is held back from search: `evaluate` judges
+            it, again if it has done so, even if there is no other to make.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,6 +80,7 @@ class RunPlan(BaseModel):
     shards: list[Shard]
     model_to_build: bool = False
     remade: bool = False
+    held: bool = False
 
     def members(self, shard: str) -> Artifact:
         """Returns the list of a shard's images.
@@ -90,8 +95,8 @@ class RunPlan(BaseModel):
 
     @property
     def anything_to_do(self) -> bool:
-        """Tells whether the run has a release or its model to make."""
-        return self.changes_release or self.model_to_build
+        """Tells whether the run has a release to make or to judge, or its model to make."""
+        return self.changes_release or self.model_to_build or self.held
 
     @property
     def changes_release(self) -> bool:
@@ -159,26 +164,53 @@ def _place(store: Store) -> PurePath:
 
 def preprocessing_of(pipeline: PipelineSettings) -> Preprocessing:
     """Returns how pictures are prepared for the network that the settings name."""
-    backbone = get_backbone(pipeline.backbone)
+    network = pipeline.network if pipeline.network.file else get_backbone(pipeline.backbone)
     return Preprocessing(
-        height=backbone.height,
-        width=backbone.width,
+        height=network.height,
+        width=network.width,
         resize=pipeline.resize,
         interpolation=pipeline.interpolation,
-        mode=backbone.preprocessing,
+        mode=network.preprocessing,
     )
 
 
+def pin_network(pipeline: PipelineSettings) -> PipelineSettings:
+    """Returns settings that tell the digest of the network's file: another file, another model.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    network = pipeline.network
+    if not network.file or network.sha256:
+        return pipeline
+    pinned = network.model_copy(update={"sha256": network_sha256(network.file)})
+    return pipeline.model_copy(update={"network": pinned})
+
+
 def model_id(pipeline: PipelineSettings, preprocessing: Preprocessing) -> str:
-    """Returns the id of a model: one for each backbone, weights, precision and preprocessing."""
-    parts = {
-        "backbone": pipeline.backbone,
-        "weights": pipeline.weights,
-        "weights_sha256": pipeline.weights_sha256,
+    """Returns the id of a model: one for each network, weights, precision and preprocessing.
+
+    Args:
+        pipeline: settings as `pin_network` returns them.
+        preprocessing: of the model.
+    """
+    parts: dict[str, Any] = {
         "precision": pipeline.precision,
         "preprocessing": preprocessing.model_dump(),
     }
-    return f"{pipeline.backbone.lower()}-{_digest([json.dumps(parts, sort_keys=True)])[:12]}"
+    if pipeline.precision == "int8":
+        parts["calibration"] = pipeline.calibration
+    if pipeline.network.file:
+        name = pipeline.network.name
+        parts["network"] = pipeline.network.model_dump(exclude={"file"})
+    else:
+        name = pipeline.backbone
+        parts |= {
+            "backbone": pipeline.backbone,
+            "weights": pipeline.weights,
+            "weights_sha256": pipeline.weights_sha256,
+        }
+    return f"{name.lower()}-{_digest([json.dumps(parts, sort_keys=True)])[:12]}"
 
 
 def shard_id(

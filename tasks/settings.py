@@ -7,9 +7,9 @@ release; whatever comes after the plan reads them there and never from here.
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -21,6 +21,8 @@ from pydantic_settings import (
 from tasks.errors import UserError
 from tasks.index.ranking import Ranking
 from tasks.uris import require_no_secret
+from tasks.vectorizer.network import Network
+from tasks.vectorizer.runtimes import RUNTIMES, Precision, Runtime
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "config" / "settings.toml"
 
@@ -35,8 +37,18 @@ class PipelineSettings(BaseModel):
         "imagenet", description="imagenet, keras, npm, or the URI of a weights file."
     )
     weights_sha256: str = Field("", description="Expected SHA-256 of the file `weights` names.")
-    precision: Literal["float32"] = "float32"
-    runtime: Literal["onnx", "keras"] = Field("onnx", description="What `vectorize` computes with.")
+    network: Network = Field(Network(), description="A network of one's own in place of both.")
+    precision: Precision = Field(
+        "float32",
+        description="Of the arithmetic; the others are some times faster, see docs/results.md.",
+    )
+    calibration: int = Field(
+        0, ge=0, description="Which pictures int8 is calibrated on: another number, another model."
+    )
+    runtime: Literal["auto"] | Runtime = Field(
+        "auto",
+        description="What `vectorize` computes with; auto: ONNX Runtime, bfloat16: OpenVINO.",
+    )
     resize: Literal["stretch", "letterbox", "center_crop", "multi_crop"] = Field(
         "stretch", description="How an image gets to the network's input size."
     )
@@ -46,9 +58,20 @@ class PipelineSettings(BaseModel):
     index_factory: str = Field("RaBitQfs", description="FAISS factory string of the index.")
     ranking: Ranking = Ranking()
     shard_size: int = Field(500, ge=1, le=10_000, description="Images a shard, at most.")
-    max_shards: int = Field(1_000, ge=1, description="Larger catalogues get larger shards.")
+    max_shards: int = Field(500, ge=1, description="Larger catalogues get larger shards.")
 
     _weights_hold_no_secret = field_validator("weights")(require_no_secret)
+
+    @model_validator(mode="after")
+    def _network_can_be_had_and_run(self) -> Self:
+        require_no_secret(self.network.file)
+        if self.network.file.endswith(".onnx") and self.runtime == "keras":
+            raise ValueError("Keras does not run an .onnx network; set runtime to onnx")
+        if self.runtime not in ("auto", *RUNTIMES[self.precision]):
+            raise ValueError(
+                f"runtime {self.runtime} does not compute in {self.precision}; set runtime to auto"
+            )
+        return self
 
 
 class LimitSettings(BaseModel):
@@ -72,6 +95,8 @@ class GateSettings(BaseModel):
     largest_drift: float = Field(
         0.3, ge=0, le=1, description="Share of neighbours of unchanged images, without labels."
     )
+
+    _labels_hold_no_secret = field_validator("labels")(require_no_secret)
 
 
 class RetentionSettings(BaseModel):
@@ -113,6 +138,41 @@ class PageSettings(BaseModel):
     upload_max_pixels: int = Field(50_000_000, ge=1, description="Largest picture uploaded.")
 
 
+class VectorDatabaseSettings(BaseModel):
+    """Where releases are loaded into and searched, if not in their files. The token is not here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    uri: str = Field("", description="Milvus: http(s)://host:port, or a path that ends in .db.")
+    prefix: str = Field(
+        "image_search", pattern=r"^[A-Za-z_]\w{0,99}$", description="Of its collections' names."
+    )
+    index_type: str = Field("", description="Of Milvus; default FLAT in a file, else AUTOINDEX.")
+    index_params: dict[str, Any] = Field({}, description="Of that type of index.")
+    search_params: dict[str, Any] = Field({}, description="Of each search in it.")
+
+    @field_validator("uri")
+    @classmethod
+    def _is_a_server_or_a_file(cls, uri: str) -> str:
+        if uri and not (uri.startswith(("http://", "https://")) or uri.endswith(".db")):
+            raise ValueError("give http://host:port, https://host:port, or a path ending in .db")
+        return require_no_secret(uri)
+
+
+class ServiceSettings(BaseModel):
+    """What the HTTP service may cost. Who asks past it is told to come again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at_once: int = Field(2, ge=1, description="Searches computed at once.")
+    waiting: int = Field(8, ge=0, description="Searches that may wait; more are refused.")
+    most_results: int = Field(100, ge=1, description="Images an answer holds, at most.")
+    upload_max_bytes: int = Field(16 * 2**20, ge=1, description="Largest picture sent, in bytes.")
+    upload_max_pixels: int = Field(50_000_000, ge=1, description="Largest picture sent.")
+    upload_seconds: float = Field(10, gt=0, description="In which a picture must have come.")
+    look_seconds: float = Field(5, gt=0, description="Between looks for a new release.")
+
+
 class Settings(BaseSettings):
     """Everything that can be set. `[airflow]` belongs to the Airflow side and is not read here."""
 
@@ -135,11 +195,14 @@ class Settings(BaseSettings):
         20 * 2**30, ge=0, description="Models and indexes fetched that stay there, in bytes."
     )
     threads: int = Field(0, ge=0, description="Threads a task computes with; 0 is all cores.")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="What `vectorize` computes on.")
     pipeline: PipelineSettings = PipelineSettings()
     limits: LimitSettings = LimitSettings()
     gate: GateSettings = GateSettings()
     retention: RetentionSettings = RetentionSettings()
     page: PageSettings = PageSettings()
+    vector_database: VectorDatabaseSettings = VectorDatabaseSettings()
+    service: ServiceSettings = ServiceSettings()
     airflow: dict[str, Any] = Field(default_factory=dict, exclude=True)
     config: str = Field("", exclude=True, description="IMAGE_SEARCH_CONFIG: another settings file.")
 

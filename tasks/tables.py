@@ -89,7 +89,9 @@ def _show_changes(console: Console, run: str, plan: dict[str, Any]) -> None:
         )
     if not plan["anything_to_do"]:
         console.print("Nothing changed: the latest release stands.")
-    elif plan.get("model_to_build") and plan["base"]:
+    if plan.get("held"):
+        console.print(f"Release {plan['base']} was held back from search.")
+    if plan.get("model_to_build") and plan["base"]:
         console.print(f"The model {plan['model']} was missing or damaged: built again.")
 
 

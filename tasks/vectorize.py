@@ -12,14 +12,19 @@ from tasks.landing import LandingReport, require_landing
 from tasks.model import (
     ModelCard,
     discard_model,
+    local_form,
     open_vectorizer,
     read_model_card,
+    usual_runtime,
     vectors_source,
 )
+from tasks.model_probe import require_same_vectors
+from tasks.parallel import bounded_map
 from tasks.progress import track
 from tasks.run_plan import RunPlan, read_plan
 from tasks.settings import Settings
 from tasks.vectorizer.batches import embed_views
+from tasks.vectorizer.vectorizer import Vectorizer, load_vectorizer
 
 _BATCH = 32
 
@@ -61,6 +66,33 @@ def vectorize(lake: Store, run: str, shard: str, settings: Settings) -> Summary:
     return summary
 
 
+def _open(lake: Store, plan: RunPlan, card: ModelCard, settings: Settings) -> Vectorizer:
+    wanted = plan.pipeline.runtime
+    runtime = usual_runtime(card) if wanted == "auto" else wanted
+    if settings.device == "cpu":
+        vectorizer = open_vectorizer(lake, card, runtime, settings)
+        if (card.precision, runtime) != ("float32", "openvino"):
+            return vectorizer
+    elif (card.precision, runtime) != ("float32", "onnx"):
+        raise UserError("a GPU computes float32 with runtime onnx alone; set device to cpu")
+    else:
+        vectorizer = _on_gpu(lake, card, settings)
+    path = local_form(lake, card, "onnx", settings)
+    # What searches compares with these vectors computes with ONNX Runtime, on a CPU.
+    require_same_vectors(
+        vectorizer,
+        load_vectorizer("onnx", path, settings.threads or None, few=True),
+        plan.preprocessing,
+        card.probe_cosine,
+    )
+    return vectorizer
+
+
+def _on_gpu(lake: Store, card: ModelCard, settings: Settings) -> Vectorizer:
+    path = local_form(lake, card, "onnx", settings)
+    return load_vectorizer("onnx", path, device=settings.device)
+
+
 def _embed(
     lake: Store,
     plan: RunPlan,
@@ -71,14 +103,16 @@ def _embed(
     features: Artifact,
 ) -> Artifact:
     try:
-        vectorizer = open_vectorizer(lake, card, plan.pipeline.runtime, settings)
+        vectorizer = _open(lake, plan, card, settings)
     except DamagedError:
         discard_model(lake, plan.model)
         raise
     shape, views = (landed.images, *plan.preprocessing.shape), plan.preprocessing.views
-    vectors = (
-        embed_views(vectorizer.transform, batch, views)
-        for batch in read_npy_batches(lake, features, _BATCH, shape=shape, dtype=np.float32)
+    # While one batch is computed the next one is read and hashed.
+    vectors = bounded_map(
+        lambda batch: embed_views(vectorizer.transform, batch, views),
+        read_npy_batches(lake, features, _BATCH, shape=shape, dtype=np.float32),
+        workers=1,
     )
     tracked = track(vectors, landed.images, "embedding images", len)
     try:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise, zip_longest
+from typing import Any
 
 import numpy as np
 
@@ -52,10 +53,12 @@ def verify(
         read_only: do not mark it.
 
     Returns:
-        The release, what was read, and the problems found.
+        The release, what was read, and the problems found; also those of a vector database that is
+        set, where it holds the release.
 
     Raises:
         UserError: there is no such release.
+        TransferError: a vector database is set and does not answer.
     """
     releases = Releases(lake)
     release = releases.get(version) if version else next(releases.newest_first(), None)
@@ -92,7 +95,24 @@ def verify(
             "bytes": sum(artifact.bytes for artifact in (*artifacts, *forms)),
             "problems": [asdict(problem) for problem in problems],
         }
+        if settings.vector_database.uri and not of_release:
+            summary["vector_database"] = _in_database(lake, release, settings)
     return summary
+
+
+def _in_database(lake: Store, release: Manifest, settings: Settings) -> dict[str, Any]:
+    """Compares a release with what the vector database holds of it, if it does."""
+    from tasks.vector_database import compare, opened_database, recall_at_10
+
+    with opened_database(settings.vector_database) as database:
+        held = sorted(database.held())
+        if release.version not in held:
+            return {"held": held, "problems": []}
+        problems = compare(lake, database, release)
+        for problem in problems:
+            logger.warning("vector database: %s", problem)
+        recall = None if problems else recall_at_10(lake, database, release)
+        return {"held": held, "problems": problems, "recall_at_10": recall}
 
 
 def _other(releases: Releases, release: Manifest) -> int | None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.index.centre import MeanVector, centred
+from tasks.index.checked_rows import row_checksums
 from tasks.index.ranking import PLAIN, Ranking
 from tasks.index.vector_index import DEFAULT_FACTORY, build_index, write_index
 from tasks.lake import layout
@@ -36,7 +37,7 @@ _LATENT = 32
 _BATCH = 1000
 
 
-def store_release(
+def store_release(  # pylint: disable=too-many-locals  # the parts of a release
     lake: Store,
     version: int,
     images: Iterable[Image],
@@ -66,12 +67,14 @@ def store_release(
     mean = _mean(batches(), shape[1])
     centre = mean if ranking.centre else None
     write_index(build_index(lambda: _centred(batches(), centre), shape, factory), file)
+    sums = _checksums(batches(), names)
     stored = (
         write_lines(lake, path(layout.CATALOGUE), listed),
         lake.upload(path(layout.IMAGE_INDEX), file),
         write_npy(lake, path(layout.NPY_IMAGE_VECTORS), shape, np.float32, batches()),
         write_npy(lake, path(layout.NPY_IMAGE_NAMES), names.shape, names.dtype, [names]),
         write_npy(lake, path(layout.MEAN_VECTOR), shape[1:], np.float32, [mean]),
+        write_npy(lake, path(layout.ROW_CHECKSUMS), sums.shape, np.uint32, [sums]),
     )
     file.unlink()
     manifest = made_manifest(
@@ -83,6 +86,11 @@ def store_release(
     )
     store_manifest(lake, manifest)
     return manifest
+
+
+def _checksums(batches: Iterable[Vectors], names: npt.NDArray[np.str_]) -> npt.NDArray[np.uint32]:
+    of_vectors = np.concatenate([row_checksums(batch) for batch in batches])
+    return np.stack([of_vectors, row_checksums(names)], axis=1)
 
 
 def _mean(batches: Iterable[Vectors], dimensions: int) -> Vectors:

@@ -46,6 +46,7 @@ _DEFAULTS: Mapping[str, tuple[str, float, str]] = {
     "vectorize": ("vectorize", 2, "2Gi"),
     "publish": ("data", 1, "2Gi"),
     "evaluate": ("data", 1, "2Gi"),
+    "load": ("search", 1, "2Gi"),
     "prune": ("data", 1, "1Gi"),
     "search": ("search", 2, "2Gi"),
 }
@@ -57,6 +58,7 @@ TaskName = Literal[
     "vectorize",
     "publish",
     "evaluate",
+    "load",
     "prune",
     "search",
 ]

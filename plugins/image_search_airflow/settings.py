@@ -92,6 +92,14 @@ class PageSettings(BaseModel):
     upload_max_bytes: int = Field(16 * 2**20, ge=1, description="Largest upload, in bytes.")
 
 
+class VectorDatabaseSettings(BaseModel):
+    """Whether there is a vector database to load; the rest of it is for the tasks."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    uri: str = Field("", description="Of the database; empty for none.")
+
+
 class Settings(BaseSettings):
     """The part of the settings that Airflow reads; the rest is for the tasks and passed over.
 
@@ -108,6 +116,7 @@ class Settings(BaseSettings):
     query_prefixes: tuple[str, ...] = Field((), description="Where query images may come from.")
     airflow: AirflowSettings = AirflowSettings()
     page: PageSettings = PageSettings()
+    vector_database: VectorDatabaseSettings = VectorDatabaseSettings()
 
     def __init__(self, **given: Any) -> None:
         try:

@@ -27,18 +27,33 @@ def folder_labels(names: Iterable[str], levels: int = 0) -> dict[str, str]:
 
 
 def csv_labels(data: bytes, source: str) -> dict[str, str]:
-    """Reads labels from a CSV file with the columns `name` and `label`.
+    """Reads labels from a CSV file with the columns `name` and `label`; others are passed over.
+
+    Spaces around a label do not count. A name with an empty label has none.
 
     Raises:
-        UserError: it is no such file.
+        UserError: it is no such file, or it gives a name two labels.
     """
+    labels: dict[str, str] = {}
     try:
-        rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig")), strict=True))
-        return {row["name"]: row["label"] for row in rows if row["label"]}
-    except (UnicodeDecodeError, csv.Error, KeyError) as error:
+        lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        header = [column.strip() for column in next(lines, [])]
+        name_at, label_at = header.index("name"), header.index("label")
+        for fields in filter(None, lines):
+            if len(fields) != len(header):
+                raise ValueError(
+                    f"line {lines.line_num} has {len(fields)} fields, the first {len(header)}; "
+                    "commas in names belong between quotes"
+                )
+            name, label = fields[name_at], fields[label_at].strip()
+            if label and labels.setdefault(name, label) != label:
+                raise ValueError(f"{name} has two labels, {labels[name]} and {label}")
+    except (ValueError, csv.Error) as error:
         raise UserError(
-            f"{source} is not a CSV file with the columns name and label ({error}); correct it"
+            f"{source} is not a CSV file in UTF-8 with the columns name and label ({error}); "
+            "correct it"
         ) from error
+    return labels
 
 
 def folder_levels(source: str) -> int | None:

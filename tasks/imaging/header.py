@@ -5,10 +5,15 @@ import io
 import re
 import struct
 import zlib
+from typing import TYPE_CHECKING
 
-from PIL import ExifTags, Image
+import numpy as np
 
 from tasks.imaging.memory import require_memory
+
+# Pillow is loaded with the first header: a search by name reads none.
+if TYPE_CHECKING:
+    from PIL import Image
 
 # How the file starts decides what it is; only these formats ever reach a decoder.
 _SIGNATURES = {
@@ -33,6 +38,7 @@ _TIFF_INTEGERS = {3: "H", 4: "I", 16: "Q"}
 
 # libjpeg-turbo's advice: each scan passes over all pixels.
 _MAX_SCANS = 500
+_START_OF_SCAN = 0xDAFF  # the bytes FF DA, as a little-endian number
 
 # More than a reader takes for a header that makes sense.
 _READER_BYTES = 2**24
@@ -51,9 +57,6 @@ _HEADER_ERRORS = (
     struct.error,
     zlib.error,
 )
-
-# Pillow's own limit would raise before the size is known; ours is `DecodeLimits.max_pixels`.
-Image.MAX_IMAGE_PIXELS = None
 
 
 class RejectedImage(ValueError):  # noqa: N818 - names what happened to an image, not a fault
@@ -127,10 +130,23 @@ def _read(name: str, data: bytes) -> ImageHeader:
             return _read_with_pillow(name, without_ancillary_chunks(data))
         case "TIFF":
             return _read_tiff(data)
-        case "JPEG" if (scans := data.count(b"\xff\xda")) > _MAX_SCANS:
+        case "JPEG" if (scans := count_scans(data)) > _MAX_SCANS:
             raise RejectedImage(f"JPEG of {scans} scans, over the limit of {_MAX_SCANS}")
         case _:
             return _read_with_pillow(name, data)
+
+
+def count_scans(data: bytes) -> int:
+    """Counts the scans of a JPEG, by their markers.
+
+    `bytes.count` takes four times as long, a twentieth of what the whole image takes.
+
+    Args:
+        data: The whole file, of two bytes or more.
+    """
+    starts = (0, 1)
+    pairs = (np.frombuffer(data, "<u2", (len(data) - start) // 2, start) for start in starts)
+    return sum(int(np.count_nonzero(there == _START_OF_SCAN)) for there in pairs)
 
 
 def without_ancillary_chunks(data: bytes) -> bytes:
@@ -227,6 +243,10 @@ def _tiff_fields(data: bytes) -> dict[int, int]:
 
 
 def _read_with_pillow(name: str, data: bytes) -> ImageHeader:
+    from PIL import Image
+
+    # Its own limit would raise before the size is known; ours is `DecodeLimits.max_pixels`.
+    Image.MAX_IMAGE_PIXELS = None
     with Image.open(io.BytesIO(data), formats=[name]) as image:
         if name == "TIFF" and image.mode in ("I", "F"):
             raise RejectedImage("TIFF with signed, 32-bit or floating-point samples")
@@ -243,6 +263,8 @@ def _read_with_pillow(name: str, data: bytes) -> ImageHeader:
 
 def _orientation(exif_bytes: bytes) -> int:
     """Returns the EXIF orientation; damaged EXIF does not cost an image that is fine otherwise."""
+    from PIL import ExifTags, Image
+
     exif = Image.Exif()
     try:
         exif.load(exif_bytes)
@@ -252,7 +274,7 @@ def _orientation(exif_bytes: bytes) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def _transparent_grey(image: Image.Image, data: bytes) -> int | None:
+def _transparent_grey(image: "Image.Image", data: bytes) -> int | None:
     """Returns the grey that is transparent, scaled like the decoded samples (8 or 16 bits)."""
     value = image.info.get("transparency")
     if image.mode not in ("1", "L", "I;16") or not isinstance(value, int):

@@ -9,8 +9,9 @@ import pydantic
 
 from tasks.imaging.decode import DecodeLimits, decode_image
 from tasks.imaging.resize import CROPS, Interpolation, Resize, fit
+from tasks.imaging.scaling import Scaling
 
-Mode = Literal["caffe", "tf", "torch"]
+Mode = Literal["caffe", "tf", "torch", "raw"]
 
 
 class Preprocessing(pydantic.BaseModel):
@@ -21,7 +22,8 @@ class Preprocessing(pydantic.BaseModel):
         width: Columns of the network's input.
         resize: How an image gets to that size, see `fit`. "stretch" does not keep the aspect ratio.
         interpolation: How pixels are made from others on the way, see `resize`.
-        mode: Arithmetic of `keras.applications.imagenet_utils.preprocess_input`.
+        mode: Arithmetic of `keras.applications.imagenet_utils.preprocess_input`, by name; "raw" for
+            none, where the network does its own; or that of another network.
         revision: Raised when the arithmetic of this package changes; a release made with another
             one is refused, not searched with skewed vectors.
     """
@@ -32,7 +34,7 @@ class Preprocessing(pydantic.BaseModel):
     width: pydantic.PositiveInt = 224
     resize: Resize = "stretch"
     interpolation: Interpolation = "area"
-    mode: Mode = "caffe"
+    mode: Mode | Scaling = "caffe"
     revision: Literal[1] = 1
 
     @property
@@ -91,15 +93,17 @@ def resized_rgb(
 
 
 def preprocess_input(
-    rgb: npt.NDArray[np.uint8], mode: Mode, out: npt.NDArray[np.float32] | None = None
+    rgb: npt.NDArray[np.uint8], mode: Mode | Scaling, out: npt.NDArray[np.float32] | None = None
 ) -> npt.NDArray[np.float32]:
-    """Preprocesses images bit for bit as Keras' `preprocess_input` does, without Keras.
+    """Preprocesses images as the network wants them.
+
+    What Keras' `preprocess_input` does is done bit for bit, without Keras.
 
     A sample has 256 values, so the arithmetic is done once for each of them and then looked up.
 
     Args:
         rgb: (n, h, w, 3) uint8, RGB.
-        mode: Arithmetic of the backbone; "caffe" (ResNet50) returns BGR.
+        mode: Arithmetic of the network; "caffe" (ResNet50) returns BGR.
         out: Where to write, (n, h, w, 3) float32, such as a memory map; allocated by default.
 
     Returns:
@@ -109,15 +113,16 @@ def preprocess_input(
         ValueError: `out` has another shape than `rgb`.
     """
     table = _table(mode)
+    order = "BGR" if mode == "caffe" else "RGB" if isinstance(mode, str) else mode.order
     if out is None:
         out = np.empty(rgb.shape, np.float32)
     for image, row in zip(rgb, out, strict=True):
-        ordered = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if mode == "caffe" else image
+        ordered = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if order == "BGR" else image
         row[...] = cv2.LUT(ordered, table)
     return out
 
 
-def _table(mode: Mode) -> npt.NDArray[np.float32]:
+def _table(mode: Mode | Scaling) -> npt.NDArray[np.float32]:
     """Returns (1, 256, 3) float32: what each sample value becomes in each channel of the output.
 
     Constants and order of operations are those of `_preprocess_numpy_input` in
@@ -134,4 +139,8 @@ def _table(mode: Mode) -> npt.NDArray[np.float32]:
             table /= 255.0
             table -= np.array([0.485, 0.456, 0.406], np.float32)
             table /= np.array([0.229, 0.224, 0.225], np.float32)
+        case Scaling():
+            table *= np.float32(mode.scale)
+            table -= np.array(mode.mean, np.float32)
+            table /= np.array(mode.std, np.float32)
     return table

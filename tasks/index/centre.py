@@ -38,10 +38,12 @@ def centred(vectors: Vectors, mean: Vectors | None) -> Vectors:
     """
     if mean is None:
         return vectors
-    lengths = np.sqrt(np.vecdot(vectors, vectors, dtype=np.float64))[..., np.newaxis]
+    wide = vectors.astype(np.float64)
+    lengths = np.sqrt(np.vecdot(wide, wide))[..., np.newaxis]
     scales = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    # Of a zero vector, nothing is taken.
-    return np.asarray(vectors * scales.astype(np.float32) - mean * (lengths > 0), np.float32)
+    directions: Vectors = vectors * scales.astype(np.float32)
+    np.subtract(directions, mean, out=directions, where=lengths > 0)
+    return directions
 
 
 class CentredRows:

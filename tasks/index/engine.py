@@ -1,8 +1,6 @@
 """The image search engine: the most similar images to an image, to a vector or to a name."""
 
-import difflib
-from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import faiss
@@ -10,65 +8,50 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import UserError
-from tasks.index.centre import CentredRows, centred
+from tasks.index.centre import centred
 from tasks.index.cosine import get_cosine_similarity
-from tasks.index.nearest import OVERSAMPLE, Scores, find_nearest
+from tasks.index.file_vectors import ROWS_TOGETHER, FileVectors
+from tasks.index.freed_memory import keep_freed_memory
+from tasks.index.nearest import OVERSAMPLE
 from tasks.index.ranking import PLAIN, Ranking
 from tasks.index.rerank import rerank
-from tasks.index.rows import Ids, RememberedRows, RowReader
+from tasks.index.rows import RowReader
 from tasks.index.vector_index import Vectors
+from tasks.index.vector_store import Found, Keys, VectorStore
 
-_NEIGHBOURS = 50
 
-
-class ImageSearchEngine:
+class SearchEngine:
     """Finds the most similar images of a catalogue by the cosine of their vectors.
 
-    An index proposes candidates and the stored vectors decide: every score is exact. Hits come in
-    the order of the ranking: unless it judges them with their neighbours, those of higher score
-    first, and those of equal score in the order of their names.
+    A vector store finds them, with exact scores. Hits come in the order of the ranking: unless it
+    judges them with their neighbours, those of higher score first, and those of equal score in the
+    order of their names.
 
     Args:
-        index: the index over `vectors`, centred if the ranking says so.
-        vectors: rows (N, d) float32, as the vectorizer returned them.
-        names: rows (N,) of strings, ascending by code point; row i names row i of `vectors`.
+        store: of the catalogue's vectors, centred if the ranking says so.
         vectorize: turns an image (h, w, 3) uint8, BGR, into its vector (d,). Not needed to search
             by vector or by name.
-        oversample: candidates that are scored exactly at first for each hit wanted.
         ranking: how hits are put into order; by default by the cosine of the vectors as they are.
         mean: what centres vectors (d,), if the ranking wants that.
-
-    Raises:
-        UserError: index, vectors and names do not have the same number of rows.
     """
 
-    def __init__(  # pylint: disable=too-many-arguments  # the parts of a release
+    def __init__(
         self,
-        index: faiss.Index,
-        vectors: RowReader,
-        names: RowReader,
+        store: VectorStore,
         vectorize: Callable[[npt.NDArray[np.uint8]], Vectors] | None = None,
-        oversample: int = OVERSAMPLE,
         *,
         ranking: Ranking = PLAIN,
         mean: Vectors | None = None,
     ) -> None:
-        if not index.ntotal == len(vectors) == len(names):
-            raise UserError(
-                f"the release does not fit together: {index.ntotal} rows in the index, "
-                f"{len(vectors)} vectors, {len(names)} names; publish it again"
-            )
-        self._index = index
-        self._vectors = vectors
+        keep_freed_memory()
+        self._store = store
         self._mean = mean
         self._ranking = ranking
-        self._names = names
         self._vectorize = vectorize
-        self._oversample = oversample
 
     def __contains__(self, name: str) -> bool:
         """Returns whether the catalogue has an image of this name."""
-        return self._find(name)[1]
+        return self._store.has(name)
 
     def most_similar(self, query: npt.NDArray[np.uint8], n: int = 5) -> list[tuple[float, str]]:
         """Returns the `n` images most similar to an image.
@@ -107,8 +90,16 @@ class ImageSearchEngine:
         Raises:
             UserError: `vector` is not such a vector, or `n` is less than 1.
         """
-        ids, scores = self._nearest(vector, n)
-        return self._named(ids[:n], scores[:n])
+        wanted = (self._store.dimensions,)
+        if vector.shape != wanted:
+            raise UserError(
+                f"the query vector has shape {vector.shape}, those of the catalogue have "
+                f"{wanted}; use the model of the release"
+            )
+        query = np.asarray(vector, dtype=np.float32)
+        if not np.isfinite(query).all():
+            raise UserError("the query vector is not finite; use another query image")
+        return _pairs(self._nearest(centred(query, self._mean), n), n)
 
     def most_similar_to_name(self, name: str, n: int = 5) -> list[tuple[float, str]]:
         """Returns the `n` images most similar to an image of the catalogue, itself the first.
@@ -123,63 +114,111 @@ class ImageSearchEngine:
         Raises:
             UserError: there is no image of this name, or `n` is less than 1.
         """
-        row = self._row_of(name)
-        vector = self._vectors.read_rows(np.array([row]))[0]
-        ids, scores = self._nearest(vector, n, but=row)
-        # Its exact duplicates have the same score, and may have smaller names.
-        others = ids != row
-        direction = centred(vector, self._mean)
-        own = get_cosine_similarity(direction, direction)
-        return self._named(np.insert(ids[others], 0, row), np.insert(scores[others], 0, own))[:n]
+        key, direction = self._known(name, self._store.find(name))
+        found = self._nearest(direction, n, but=key)
+        return _with_itself(name, key, direction, found, n)
 
-    def _nearest(
-        self, vector: npt.NDArray[Any], n: int, but: int | None = None
-    ) -> tuple[Ids, Scores]:
-        """Returns at least `n` rows in order, if there are; `but` is not to speak for others."""
-        if n < 1:
-            raise UserError(f"the number of images to find is {n}; ask for 1 or more")
-        if vector.shape != (self._index.d,):
-            raise UserError(
-                f"the query vector has shape {vector.shape}, those of the catalogue have "
-                f"({self._index.d},); use the model of the release"
-            )
-        query = np.asarray(vector, dtype=np.float32)
-        if not np.isfinite(query).all():
-            raise UserError("the query vector is not finite; use another query image")
-        query = centred(query, self._mean)
-        rows = RememberedRows(CentredRows(self._vectors, self._mean))
+    def _known(self, name: str, found: tuple[Any, Vectors] | None) -> tuple[Any, Vectors]:
+        if found is None:
+            alike = self._store.close_names(name)
+            meant = f"did you mean {' or '.join(map(repr, alike))}?"
+            advice = meant if alike else "check the spelling"
+            raise UserError(f"no image is named {name!r}; {advice}")
+        return found
+
+    def _nearest(self, query: Vectors, n: int, but: Any = None) -> Found:
+        """Returns at least `n` images in order, if there are; `but` is not to speak for others."""
+        _require_some(n)
+        return self._ranked(self._store.nearest(query, n, self._ranking.candidates), query, but)
+
+    def _ranked(self, found: Found, query: Vectors, but: Any) -> Found:
         candidates = self._ranking.candidates
-        ids, scores = find_nearest(self._index, rows, query, n, self._oversample, more=candidates)
-        if candidates and query.any():
-            judged = ids[ids != but][:candidates]
-            order = rerank(query, rows.read_rows(judged), self._ranking)
-            rest = ids[~np.isin(ids, judged)]
-            ids, scores = _in_order(ids, scores, np.concatenate([judged[order], rest]))
-        return ids, scores
-
-    def _named(self, ids: Ids, scores: Scores) -> list[tuple[float, str]]:
-        names = self._names.read_rows(ids)
-        return [(float(score), str(name)) for score, name in zip(scores, names, strict=True)]
-
-    def _row_of(self, name: str) -> int:
-        row, is_there = self._find(name)
-        if is_there:
-            return row
-        near = np.arange(max(0, row - _NEIGHBOURS), min(len(self._names), row + _NEIGHBOURS))
-        alike = difflib.get_close_matches(name, map(str, self._names.read_rows(near)))
-        advice = f"did you mean {' or '.join(map(repr, alike))}?" if alike else "check the spelling"
-        raise UserError(f"no image is named {name!r}; {advice}")
-
-    def _find(self, name: str) -> tuple[int, bool]:
-        """Returns the row where a name belongs by its order, and whether it is there."""
-        row = bisect_left(range(len(self._names)), name, key=self._name_of)
-        return row, row < len(self._names) and self._name_of(row) == name
-
-    def _name_of(self, row: int) -> str:
-        return str(self._names.read_rows(np.array([row]))[0])
+        if not candidates or not query.any():
+            return found
+        judged = np.flatnonzero(found.keys != but)[:candidates]
+        order = rerank(query, found.vectors(found.keys[judged]), self._ranking)
+        rest = np.delete(np.arange(len(found.keys)), judged)
+        return _only(found, np.concatenate([judged[order], rest]))
 
 
-def _in_order(ids: Ids, scores: Scores, wanted: Ids) -> tuple[Ids, Scores]:
-    """Returns the same rows with their scores in another order."""
-    by_id = np.argsort(ids)
-    return wanted, scores[by_id[np.searchsorted(ids, wanted, sorter=by_id)]]
+class ImageSearchEngine(SearchEngine):
+    """A `SearchEngine` over an index and stored vectors.
+
+    An index proposes candidates and the stored vectors decide: every score is exact.
+
+    Args:
+        index: the index over `vectors`, centred if the ranking says so.
+        vectors: rows (N, d) float32, as the vectorizer returned them.
+        names: rows (N,) of strings, ascending by code point; row i names row i of `vectors`.
+        vectorize: see `SearchEngine`.
+        oversample: candidates that are scored exactly at first for each hit wanted.
+        ranking: see `SearchEngine`.
+        mean: see `SearchEngine`.
+
+    Raises:
+        UserError: index, vectors and names do not have the same number of rows.
+    """
+
+    def __init__(  # pylint: disable=too-many-arguments  # the parts of a release
+        self,
+        index: faiss.Index,
+        vectors: RowReader,
+        names: RowReader,
+        vectorize: Callable[[npt.NDArray[np.uint8]], Vectors] | None = None,
+        oversample: int = OVERSAMPLE,
+        *,
+        ranking: Ranking = PLAIN,
+        mean: Vectors | None = None,
+    ) -> None:
+        self._files = FileVectors(index, vectors, names, mean, oversample)
+        super().__init__(self._files, vectorize, ranking=ranking, mean=mean)
+
+    def most_similar_to_names(
+        self, names: Sequence[str], n: int = 5
+    ) -> Iterator[list[tuple[float, str]]]:
+        """Yields what `most_similar_to_name` returns for each of several names, in their order.
+
+        Vectors are read for many of them together: from an object store, in blocks instead of
+        one by one.
+
+        Args:
+            names: as in the catalogue.
+            n: how many images to find for each.
+
+        Raises:
+            UserError: there is no image of one of the names, or `n` is less than 1.
+        """
+        _require_some(n)
+        candidates = self._ranking.candidates
+        together = max(1, ROWS_TOGETHER // max(OVERSAMPLE * n, candidates))
+        for start in range(0, len(names), together):
+            group = names[start : start + together]
+            found = zip(group, self._files.find_each(group), strict=True)
+            keys, queries = zip(*(self._known(*pair) for pair in found), strict=True)
+            nearest = self._files.nearest_to_each(np.stack(queries), n, candidates)
+            for name, key, query, near in zip(group, keys, queries, nearest, strict=True):
+                yield _with_itself(name, key, query, self._ranked(near, query, key), n)
+
+
+def _require_some(n: int) -> None:
+    if n < 1:
+        raise UserError(f"the number of images to find is {n}; ask for 1 or more")
+
+
+def _with_itself(
+    name: str, key: Any, vector: Vectors, found: Found, n: int
+) -> list[tuple[float, str]]:
+    """Returns an image of the catalogue, and what else was found nearest to its vector."""
+    # Its exact duplicates have the same score, and may have smaller names.
+    own = float(get_cosine_similarity(vector, vector))
+    return [(own, name), *_pairs(_only(found, found.keys != key), n - 1)]
+
+
+def _only(found: Found, places: Keys) -> Found:
+    """Returns some of what was found, in the order of the places."""
+    return Found(found.keys[places], found.scores[places], found.vectors, found.names)
+
+
+def _pairs(found: Found, n: int) -> list[tuple[float, str]]:
+    names = found.names(found.keys[:n])
+    return [(float(score), str(name)) for score, name in zip(found.scores[:n], names, strict=True)]

@@ -20,13 +20,13 @@ class Ranking(pydantic.BaseModel):
         power: A neighbour speaks with its similarity to this power.
     """
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     centre: bool = True
     candidates: int = pydantic.Field(150, ge=0, le=1000)
-    neighbours: int = pydantic.Field(10, ge=1)
-    query_neighbours: int = pydantic.Field(3, ge=0)
-    power: float = pydantic.Field(2.0, gt=0)
+    neighbours: int = pydantic.Field(10, ge=1, le=1000)
+    query_neighbours: int = pydantic.Field(3, ge=0, le=1000)
+    power: float = pydantic.Field(2.0, gt=0, le=100)
 
 
 # That of the original: by the cosine of the vectors as they are.

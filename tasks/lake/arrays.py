@@ -1,21 +1,30 @@
 """`.npy` artifacts, written and read in batches or rows: never whole, never pickled."""
 
+import io
 import math
+import os
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from tasks.lake.store import Artifact, DamagedError, Store
+from tasks.lake.store import CHUNK, Artifact, DamagedError, Store
 
 # Rows this close together are fetched as one range: a request costs more than the bytes between
 # them.
 _GAP_ROWS = 4
+# The same where thousands of rows are wanted at once, and requests wait for each other: about what
+# comes while one is made.
+WIDE_GAP = 2**18
+# Of ranges, held at a time.
+_HELD_BYTES = 2**25
+# No header of a plain array is longer.
+_HEADER_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -113,8 +122,7 @@ def read_npy_batches(
 
 def npy_shape(store: Store, path: str) -> tuple[int, ...]:
     """Returns the shape of a stored array, reading no more than its header."""
-    with store.open(path) as stream:
-        return _read_header(stream, path).shape
+    return _fetch_header(store, path).shape
 
 
 class StoredRows:
@@ -123,8 +131,10 @@ class StoredRows:
     Args:
         store: where it is.
         source: a path; or an artifact, of which size and header are compared with each other.
-        mapped: map it into memory where it lies on this machine's disk. That is fastest for a
-            search; a task that reads all of it would seem to take as much memory as it has.
+        kept_open: hold it open where it lies on this machine's disk: it can be read to the end even
+            if it is removed. It is not mapped into memory: where the system pages in large units,
+            each row that is looked at would take 2 MB, and the time to map them.
+        gap: rows no more bytes apart are fetched as one range, if they are not on this machine.
 
     Raises:
         FileNotFoundError: there is no such object.
@@ -132,21 +142,19 @@ class StoredRows:
         DamagedError: the artifact is missing or not what was stored.
     """
 
-    def __init__(self, store: Store, source: str | Artifact, *, mapped: bool = False) -> None:
-        self._store, self._source = store, source
+    def __init__(
+        self, store: Store, source: str | Artifact, *, kept_open: bool = False, gap: int = 0
+    ) -> None:
+        self._store, self._source, self._gap = store, source, gap
         self._path = path = source if isinstance(source, str) else source.path
         with self._taking_for_damage():
-            with store.open(path) as stream:
-                self._header = _read_header(stream, path)
+            self._header = _fetch_header(store, path)
             if isinstance(source, Artifact) and self._header.end != source.bytes:
                 raise ValueError(f"its header tells of {self._header.end} bytes")
-            self._mapped = self._map(store.local_path(path)) if mapped else None
-
-    def _map(self, path: Path | None) -> npt.NDArray[Any] | None:
-        header = self._header
-        if path is None or header.end == header.offset:
-            return None
-        return np.memmap(path, header.dtype, "r", header.offset, header.shape)
+            file = store.local_path(path) if kept_open else None
+            self._opened = None if file is None else os.open(file, os.O_RDONLY)
+        if self._opened is not None:
+            weakref.finalize(self, os.close, self._opened)
 
     @contextmanager
     def _taking_for_damage(self) -> Iterator[None]:
@@ -174,26 +182,60 @@ class StoredRows:
     def read_rows(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Returns the given rows, shape (len(rows), …), in the order asked for."""
         wanted = np.asarray(rows, dtype=np.int64)
-        if self._mapped is not None:
-            return np.asarray(self._mapped[wanted])
-        found = np.empty((len(wanted), *self._header.shape[1:]), self._header.dtype)
-        if not found.size:
-            return found
+        if not wanted.size or not self._header.row_bytes:
+            return np.empty((len(wanted), *self._header.shape[1:]), self._header.dtype)
         order = np.argsort(wanted, kind="stable")
-        spans = np.split(order, np.flatnonzero(np.diff(wanted[order]) > _GAP_ROWS) + 1)
+        ascending = wanted[order]
+        first = self._first_of_spans(ascending)
+        starts, ends = ascending[first], ascending[np.append(first[1:], 0) - 1] + 1
+        if len(first) > 1 and (ends - starts).sum() * self._header.row_bytes > _HELD_BYTES:
+            found = np.empty((len(wanted), *self._header.shape[1:]), self._header.dtype)
+            for half in np.split(order, [first[len(first) // 2]]):
+                found[half] = self.read_rows(wanted[half])
+            return found
+        block = self._read_spans(starts, ends)
+        # Where a span begins in the block, less where it begins in the array.
+        shifts = np.cumsum(ends - starts) - ends
+        places = np.empty_like(wanted)
+        places[order] = ascending + np.repeat(shifts, np.diff(np.append(first, len(wanted))))
+        return block[places]
+
+    def _first_of_spans(self, ascending: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Returns the places (k,), 0 the first, at which rows begin that are fetched together."""
+        size = self._header.row_bytes
+        near = _GAP_ROWS if self._opened is not None else max(_GAP_ROWS, self._gap // size)
+        begins = np.diff(ascending, prepend=ascending[0] - near - 1) > near
+        first = np.flatnonzero(begins)
+        # No range is larger than what is fetched at once elsewhere.
+        since = ascending - np.repeat(ascending[first], np.diff(np.append(first, len(begins))))
+        begins[1:] |= np.diff(since // max(1, CHUNK // size)) > 0
+        return np.flatnonzero(begins)
+
+    def _read_spans(
+        self, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+    ) -> npt.NDArray[Any]:
+        """Returns the rows of each span from a start to its end, one span after the other."""
         size, offset = self._header.row_bytes, self._header.offset
         ranges = [
-            (offset + int(wanted[span[0]]) * size, offset + (int(wanted[span[-1]]) + 1) * size)
-            for span in spans
+            (offset + start * size, offset + end * size)
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
         ]
         with self._taking_for_damage():
-            parts = self._store.read_ranges(self._path, ranges)
-        for (start, end), span, data in zip(ranges, spans, parts, strict=True):
+            parts = self._read(ranges)
+        for (start, end), data in zip(ranges, parts, strict=True):
             if len(data) != end - start:
                 raise DamagedError(f"{self._store.uri(self._path)} ends too early")
-            block = np.frombuffer(data, self._header.dtype).reshape(-1, *self._header.shape[1:])
-            found[span] = block[wanted[span] - wanted[span[0]]]
-        return found
+        rows = np.frombuffer(b"".join(parts), self._header.dtype)
+        return rows.reshape(-1, *self._header.shape[1:])
+
+    def _read(self, ranges: list[tuple[int, int]]) -> list[bytes]:
+        if self._opened is None:
+            return self._store.read_ranges(self._path, ranges)
+        return [os.pread(self._opened, end - start, start) for start, end in ranges]
+
+
+def _fetch_header(store: Store, path: str) -> _Header:
+    return _read_header(io.BytesIO(store.read_range(path, 0, _HEADER_BYTES)), path)
 
 
 def _read_header(stream: IO[bytes], path: str) -> _Header:

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,13 +32,34 @@ def local_file(store: Store, artifact: Artifact, cache: Path, max_bytes: int | N
     Raises:
         DamagedError: the artifact is missing or is not what its size and digest say.
     """
-    stored = store.local_path(artifact.path)
-    if stored:
-        store.verify(artifact)
-        return stored
+    return local_files(store, [artifact], cache, max_bytes)[0]
+
+
+def local_files(
+    store: Store, artifacts: Sequence[Artifact], cache: Path, max_bytes: int | None = None
+) -> list[Path]:
+    """Returns artifacts of one folder as files beside each other, under their own names.
+
+    Args, Raises: see `local_file`.
+    """
+    digests = [artifact.sha256 for artifact in artifacts]
+    together = hashlib.sha256(" ".join(digests).encode()).hexdigest()
     folder = cache.expanduser() / "artifacts"
-    kept = folder / f"{artifact.sha256}-{Path(artifact.path).name}"
-    _given.add(kept)
+    files = []
+    for artifact in artifacts:
+        if stored := store.local_path(artifact.path):
+            store.verify(artifact)
+            files.append(stored)
+        else:
+            kept = folder / together / Path(artifact.path).name
+            _given.add(kept)
+            files.append(_fetched(store, artifact, folder, kept))
+    if max_bytes is not None and folder.exists():
+        _trim(folder, max_bytes)
+    return files
+
+
+def _fetched(store: Store, artifact: Artifact, folder: Path, kept: Path) -> Path:
     if _digest(kept) == artifact.sha256:
         with suppress(OSError):  # it may be somebody else's
             os.utime(kept)
@@ -51,20 +73,20 @@ def local_file(store: Store, artifact: Artifact, cache: Path, max_bytes: int | N
             temporary.open("wb") as file,
         ):
             shutil.copyfileobj(source, file, CHUNK)
+        kept.parent.mkdir(exist_ok=True)
         temporary.replace(kept)
     finally:
         temporary.unlink(missing_ok=True)
-    if max_bytes is not None:
-        _trim(folder, max_bytes)
     return kept
 
 
 def _trim(folder: Path, max_bytes: int) -> None:
     """Removes what was used least recently, and what fetches that were killed have left."""
     found = []
-    for path in folder.iterdir():
+    for path in folder.rglob("*"):
         with suppress(OSError):  # another process may trim, too
-            found.append((path.stat().st_mtime, path.stat().st_size, path))
+            if path.is_file():
+                found.append((path.stat().st_mtime, path.stat().st_size, path))
     size = sum(size for _, size, _ in found)
     for used, bytes_, path in sorted(found):
         abandoned = path.suffix == TEMPORARY_SUFFIX and used < time.time() - _DAY
@@ -73,6 +95,7 @@ def _trim(folder: Path, max_bytes: int) -> None:
             with suppress(OSError):
                 path.unlink()
                 size -= bytes_
+                path.parent.rmdir()  # unless something is beside it
 
 
 def _digest(path: Path) -> str:

@@ -61,6 +61,13 @@ class LocalStore(Store):
         with self._readable(path).open("rb", buffering=0) as file:
             return [os.pread(file.fileno(), end - start, start) for start, end in ranges]
 
+    def read_described(self, path: str, most: int) -> tuple[bytes, StoredObject]:
+        """See `Store`."""
+        with self._readable(path).open("rb") as file:
+            data = file.read(most)
+            # Described last, as a file may be written to while it is read.
+            return data, _describe(path, os.fstat(file.fileno()))
+
     @contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:
         """See `Store`."""

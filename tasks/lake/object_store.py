@@ -16,8 +16,10 @@ from tasks.lake.store import (
     is_temporary,
 )
 
-# Parts of a multipart upload: S3 takes 10,000.
+# Parts of a multipart upload: S3 takes 10,000. They go one after the other, so that what is large
+# goes in larger ones, up to what memory is there for.
 _MAX_PARTS = 9_000
+_FEW_PARTS, _LARGE_PART = 8, 4 * CHUNK
 
 
 class ObjectStore(Store):
@@ -56,6 +58,11 @@ class ObjectStore(Store):
             bytes(data) for data in self._files.cat_ranges(paths, starts, ends, on_error="raise")
         ]
 
+    def read_described(self, path: str, most: int) -> tuple[bytes, StoredObject]:
+        """See `Store`. What is there afterwards is described."""
+        data = self.read_range(path, 0, most) if most else b""
+        return data, self.stat(path)
+
     @contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:
         """See `Store`."""
@@ -63,9 +70,8 @@ class ObjectStore(Store):
             yield stream
 
     def describe_opened(self, path: str, stream: IO[bytes]) -> StoredObject:
-        """See `Store`. s3fs reads only the object that it found at first, by its ETag."""
-        details = getattr(stream, "details", None)
-        return describe(path, details) if details else self.stat(path)
+        """See `Store`."""
+        return self.stat(path)
 
     def stat(self, path: str) -> StoredObject:
         """See `Store`."""
@@ -77,7 +83,7 @@ class ObjectStore(Store):
     @contextmanager
     def writing(self, path: str, size: int = 0) -> Iterator[HashingWriter]:
         """See `Store`."""
-        part = max(CHUNK, size // _MAX_PARTS)
+        part = max(CHUNK, min(size // _FEW_PARTS, _LARGE_PART), size // _MAX_PARTS)
         stream = self._files.open(self._full(path), "wb", block_size=part)
         sink = HashingWriter(stream)
         try:

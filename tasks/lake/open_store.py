@@ -7,7 +7,6 @@ import fsspec
 from tasks.errors import UserError
 from tasks.lake.local_store import LocalStore
 from tasks.lake.object_store import ObjectStore
-from tasks.lake.s3_store import S3Store, open_s3_files
 from tasks.lake.store import Store
 from tasks.uris import require_no_secret
 
@@ -37,7 +36,11 @@ def open_store(root: str, *, confined: bool = False) -> Store:
         raise UserError(f"cannot open {root}: {error}; correct the URI") from error
     if kind == "file":
         return LocalStore(path, confined=confined)
-    return S3Store(files, path) if kind == "s3" else ObjectStore(files, path)
+    if kind == "s3":
+        from tasks.lake.s3_store import S3Store
+
+        return S3Store(files, path)
+    return ObjectStore(files, path)
 
 
 def open_files(uri: str) -> tuple[Any, str]:
@@ -48,6 +51,9 @@ def open_files(uri: str) -> tuple[Any, str]:
         ImportError: this kind needs a package that is not there.
     """
     if protocol_of(uri) == "s3":
+        # A search of a folder would wait longer for this than for all the rest that it loads.
+        from tasks.lake.s3_store import open_s3_files
+
         return open_s3_files(uri)
     # A cached listing could hide what another task has just written.
     files, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)

@@ -17,7 +17,7 @@ waits for a publisher that died, and no two publishers ever write to one folder.
 import json
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from tasks.errors import UserError
@@ -88,9 +88,16 @@ class Releases:
 
     def is_sound(self, release: Manifest) -> bool:
         """Tells whether all artifacts of a release are there, and nobody has found one damaged."""
-        return self.damage(release.version) is None and all(
-            self._lake.is_whole(artifact) for artifact in release.artifacts.values()
-        )
+        return self._papers_of_sound(release) is not None
+
+    def _papers_of_sound(self, release: Manifest) -> set[str] | None:
+        """Returns what lies in the folder of a release, or None if it is not sound: one look."""
+        folder = layout.release(release.version, "")
+        sizes = {item.path: item.bytes for item in self._lake.objects(folder.rstrip("/"))}
+        artifacts = release.artifacts.values()
+        whole = all(sizes.get(artifact.path) == artifact.bytes for artifact in artifacts)
+        damaged = layout.release(release.version, layout.DAMAGE) in sizes
+        return set(sizes) if whole and not damaged else None
 
     def damage(self, version: int) -> list[str] | None:
         """Returns what was found damaged in a release, or None if nothing was."""
@@ -171,8 +178,12 @@ class Releases:
 
     def usable(self) -> Manifest | None:
         """Returns the newest release that is sound and not held back."""
-        sound = filter(self.is_sound, self.newest_first())
-        return next((release for release in sound if self.held(release.version) is None), None)
+        for release in self.newest_first():
+            papers = self._papers_of_sound(release)
+            held = layout.release(release.version, layout.HELD)
+            if papers is not None and held not in papers:
+                return release
+        return None
 
     def current(self) -> Manifest | None:
         """Returns the release that search uses: the pinned one, else the newest usable one.
@@ -241,6 +252,25 @@ class Releases:
             return self._lake.stat(layout.PIN).modified
         except FileNotFoundError:
             return 0.0
+
+    def loaded(self) -> set[int]:
+        """Returns the versions that a vector database holds, as `load` has noted them last.
+
+        Raises:
+            UserError: the note is damaged.
+        """
+        try:
+            return set(map(int, read_paper(self._lake, layout.LOADED)["releases"]))
+        except FileNotFoundError:
+            return set()
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{self._lake.uri(layout.LOADED)} is damaged; run `load`, which writes it anew"
+            ) from error
+
+    def note_loaded(self, versions: Iterable[int]) -> None:
+        """Notes which versions a vector database holds, as searches there need their papers."""
+        write_paper(self._lake, layout.LOADED, {"releases": sorted(versions)})
 
     def claim(self, run: str) -> int:
         """Takes the next free number for a release in the making.

@@ -109,6 +109,11 @@ class S3Files(S3FileSystem):  # type: ignore[misc]  # pylint: disable=abstract-m
 
     call_s3 = sync_wrapper(_call_s3)
 
+    async def get_object(self, **options: Any) -> dict[str, Any]:
+        """Returns an answer whose body has arrived; see `S3.Client.get_object` of boto."""
+        answer: dict[str, Any] = await self._call_s3("get_object", **options)
+        return answer
+
     async def _cat_file(self, path: str, *arguments: Any, **options: Any) -> bytes:
         try:
             return bytes(await super()._cat_file(path, *arguments, **options))
@@ -129,6 +134,7 @@ class _Body:
     """A body that has arrived, to be read like one that has not."""
 
     def __init__(self, data: bytes) -> None:
+        self.data = data
         self._stream = io.BytesIO(data)
 
     async def read(self, size: int = -1) -> bytes:
@@ -193,16 +199,26 @@ async def _whole(answer: dict[str, Any], seen: set[bytes]) -> dict[str, Any]:
         body = await answer["Body"].read()
     finally:
         answer["Body"].close()
-    first, last, total = 0, len(body) - 1, len(body)
-    if span := re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.get("ContentRange", "")):
-        first, last, total = (int(number) for number in span.groups())
+    first, last = 0, len(body) - 1
+    if span := _span(answer):
+        first, last = int(span[1]), int(span[2])
     if len(body) != last - first + 1:
         raise _ChangedError(f"{len(body)} bytes came of {last - first + 1}")
     digest = hashlib.md5(body, usedforsecurity=False).digest()
-    if len(body) == total and not _fits(answer, digest) and digest not in seen:
+    if len(body) == range_total(answer, body) and not _fits(answer, digest) and digest not in seen:
         seen.add(digest)
         raise _ChangedError("what came is not what is stored")
     return answer | {"Body": _Body(body)}
+
+
+def range_total(answer: dict[str, Any], body: bytes) -> int:
+    """Returns the size of the object that the body of an answer is all or a range of."""
+    span = _span(answer)
+    return int(span[3]) if span else len(body)
+
+
+def _span(answer: dict[str, Any]) -> re.Match[str] | None:
+    return re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", answer.get("ContentRange", ""))
 
 
 def _fits(answer: dict[str, Any], md5: bytes) -> bool:

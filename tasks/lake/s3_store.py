@@ -6,12 +6,13 @@ role, and the configuration of fsspec.
 """
 
 import errno
+import io
 import os
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import fsspec
 from botocore.exceptions import BotoCoreError, NoCredentialsError
@@ -19,6 +20,7 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 from tasks.errors import UserError
 from tasks.lake.object_store import ObjectStore, describe
 from tasks.lake.s3_files import S3Files, status_of
+from tasks.lake.s3_reader import S3Reader, get_start
 from tasks.lake.store import Artifact, StoredObject, TransferError, is_temporary
 
 # Standard mode waits a random time, up to twice as long from one attempt to the next, at most 20 s:
@@ -26,6 +28,9 @@ from tasks.lake.store import Artifact, StoredObject, TransferError, is_temporary
 _ATTEMPTS = 8
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 20
+# Requests at a time: of a query, and of `etl` that fetches pictures ahead.
+_CONNECTIONS = 64
+_BUFFER = 2**20
 # A conditional put may lose against one that is gone again: the number of times that it goes on.
 _CONFLICTS = 20
 _PRECONDITION_FAILED, _NOT_IMPLEMENTED = 412, 501
@@ -33,6 +38,24 @@ _PRECONDITION_FAILED, _NOT_IMPLEMENTED = 412, 501
 
 class S3Store(ObjectStore):
     """Objects in a bucket of S3, or of a server that speaks its language."""
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        """See `Store`. Nothing is asked before the first part, whose answer tells all."""
+        with io.BufferedReader(S3Reader(self._files, self._full(path)), _BUFFER) as stream:
+            yield stream
+
+    def describe_opened(self, path: str, stream: IO[bytes]) -> StoredObject:
+        """See `Store`. Only the object that was found at first is read, by its ETag."""
+        reader = cast(S3Reader, cast(io.BufferedReader, stream).raw)
+        return describe(path, reader.details)
+
+    def read_described(self, path: str, most: int) -> tuple[bytes, StoredObject]:
+        """See `Store`: one request."""
+        if not most:
+            return b"", self.stat(path)
+        data, details = get_start(self._files, self._full(path), most)
+        return data, describe(path, details)
 
     def create(self, path: str, data: bytes) -> bool:
         """See `Store`: a put with `If-None-Match: *`."""
@@ -184,5 +207,6 @@ def _patience() -> dict[str, Any]:
         "connect_timeout": _CONNECT_SECONDS,
         "read_timeout": _READ_SECONDS,
         "retries": retries,
+        "max_pool_connections": _CONNECTIONS,
     }
     return {**defaults, **fsspec.config.conf.get("s3", {}).get("config_kwargs", {})}

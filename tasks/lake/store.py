@@ -11,7 +11,7 @@ import json
 import re
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +124,7 @@ class _HashingReader(io.RawIOBase):
         return self._hash.hexdigest()
 
 
-class Store(ABC):
+class Store(ABC):  # pylint: disable=too-many-public-methods  # all that is done with objects
     """Objects under one root; paths are relative to it, with slashes. See `open_store`."""
 
     def __init__(self, root: str) -> None:
@@ -153,6 +153,17 @@ class Store(ABC):
     @abstractmethod
     def read_ranges(self, path: str, ranges: list[tuple[int, int]]) -> list[bytes]:
         """Returns the byte ranges [start, end) of one object, cut off where it ends."""
+
+    @abstractmethod
+    def read_described(self, path: str, most: int) -> tuple[bytes, StoredObject]:
+        """Returns the first bytes of an object, `most` at most, and describes it.
+
+        What is described is the object read, or one that has replaced it meanwhile.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            NotAnObjectError: what is there is not to be read.
+        """
 
     @abstractmethod
     def open(self, path: str) -> AbstractContextManager[IO[bytes]]:
@@ -243,6 +254,11 @@ class Store(ABC):
             return self.stat(artifact.path).bytes == artifact.bytes
         except FileNotFoundError:
             return False
+
+    def all_whole(self, folder: str, artifacts: Iterable[Artifact]) -> bool:
+        """Tells whether artifacts below a folder all have their sizes, by one look at it."""
+        sizes = {item.path: item.bytes for item in self.objects(folder.rstrip("/"))}
+        return all(sizes.get(artifact.path) == artifact.bytes for artifact in artifacts)
 
     @contextmanager
     def open_verified(self, artifact: Artifact) -> Iterator[IO[bytes]]:

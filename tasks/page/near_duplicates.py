@@ -190,7 +190,7 @@ class NearDuplicates:
                 self.settings.cache_bytes,
             )
         )
-        stored = StoredRows(self.lake, artifacts[layout.NPY_IMAGE_VECTORS], mapped=True)
+        stored = StoredRows(self.lake, artifacts[layout.NPY_IMAGE_VECTORS], kept_open=True)
         # As the index has them, and as searches score them.
         vectors = CentredRows(stored, read_mean(self.lake, manifest))
         for start in range(0, len(vectors), _BATCH):

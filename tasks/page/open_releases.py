@@ -13,7 +13,7 @@ from tasks.lake.releases import Releases
 from tasks.lake.store import DamagedError, Store
 from tasks.page.image_table import ImageTable, open_image_table
 from tasks.page.missing import MissingError
-from tasks.search import Searcher, current_release
+from tasks.search import Searcher, release_in_use
 from tasks.settings import Settings
 
 # A new release may be seen that much later: finding out costs an object store several requests.
@@ -75,7 +75,7 @@ class OpenReleases:
     def _newest(self) -> OpenRelease:
         if self._current and time.monotonic() - self._current[0] < _FRESH_SECONDS:
             return self._known(self._current[1])
-        manifest = current_release(self._lake)
+        manifest = release_in_use(self._lake, self._settings)
         self._current = time.monotonic(), manifest.version
         return self._keep(manifest)
 

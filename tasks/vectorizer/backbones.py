@@ -13,7 +13,7 @@ class Backbone:
     Attributes:
         name: Name of the network's function in `keras.applications`.
         preprocessing: Mode of `keras.applications.imagenet_utils.preprocess_input` that the
-            network was trained with.
+            network was trained with; "raw" if its first layers do that.
         dimensions: Length of the vector.
         feature_layer: Name of the layer that puts out the vector.
         height: Height of an input image in pixels.
@@ -21,7 +21,7 @@ class Backbone:
     """
 
     name: str
-    preprocessing: Literal["caffe", "tf", "torch"]
+    preprocessing: Literal["caffe", "tf", "torch", "raw"]
     dimensions: int
     feature_layer: str = "avg_pool"
     height: int = 224
@@ -33,8 +33,8 @@ class Backbone:
         return self.height, self.width, 3
 
 
-# Weights are found by name, so only networks whose layers Keras' code names itself belong here: the
-# numbers in automatic names ("conv2d_17") depend on what the process built before.
+# EfficientNetB0 and its like are missing: Keras builds them otherwise for its own download than for
+# the same weights from elsewhere.
 BACKBONES: Final = {
     backbone.name: backbone
     for backbone in (
@@ -42,6 +42,9 @@ BACKBONES: Final = {
         Backbone("ResNet101", "caffe", 2048),
         Backbone("ResNet50V2", "tf", 2048),
         Backbone("DenseNet121", "torch", 1024),
+        Backbone("EfficientNetV2B0", "raw", 1280),
+        Backbone("ConvNeXtTiny", "raw", 768, "convnext_tiny_head_layernorm"),
+        Backbone("MobileNetV3Large", "raw", 960, "global_average_pooling2d"),
     )
 }
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import UserError
+from tasks.parallel import bounded_map
 
 Images = npt.NDArray[np.float32] | Sequence[npt.NDArray[np.float32]]
 
@@ -16,8 +17,10 @@ def transform_in_batches(
     input_shape: tuple[int, ...],
     dimensions: int,
     batch_size: int,
+    *,
+    at_once: int = 1,
 ) -> npt.NDArray[np.float32]:
-    """Runs a network over images, a batch at a time: memory-mapped images need not fit in memory.
+    """Runs a network over images, in batches: memory-mapped images need not fit in memory.
 
     Args:
         run: The network; takes (b, height, width, 3) and returns (b, dimensions).
@@ -25,6 +28,7 @@ def transform_in_batches(
         input_shape: (height, width, 3) of the network.
         dimensions: Length of a vector.
         batch_size: The most images that `run` is given at once.
+        at_once: How many threads call `run`, each with a batch of its own.
 
     Returns:
         (n, dimensions) float32, row i for image i.
@@ -42,10 +46,25 @@ def transform_in_batches(
             f"{images.dtype} of shape {images.shape[1:]}; check that the model and the "
             "preprocessing belong together"
         )
-    for start in range(0, len(images), batch_size):
-        rows = slice(start, start + batch_size)
+    size = _even_size(len(images), batch_size, at_once)
+    batches = [slice(start, start + size) for start in range(0, len(images), size)]
+
+    def run_on(rows: slice) -> None:
         vectors[rows] = run(images[rows])
+
+    if at_once == 1:
+        for rows in batches:
+            run_on(rows)
+    else:
+        for _ in bounded_map(run_on, batches, at_once):
+            pass
     return vectors
+
+
+def _even_size(images: int, largest: int, at_once: int) -> int:
+    """Returns the size of batches with which no thread is left without one before the end."""
+    rounds = -(-images // (largest * at_once)) if at_once > 1 else 0
+    return -(-images // (rounds * at_once)) if rounds else largest
 
 
 def embed_views(

@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +15,20 @@ from tasks.vectorizer.quiet_keras import keras
 _BATCH_SIZE = 32
 
 
-def build_network(backbone: Backbone) -> keras.Model:
-    """Builds the whole network, classification layer included, with untrained weights."""
-    return getattr(keras.applications, backbone.name)(weights=None)
+def build_network(backbone: Backbone, weights: Literal["imagenet"] | None = None) -> keras.Model:
+    """Builds the whole network, classification layer included, untrained unless said otherwise."""
+    # Weights and layers are found by name. Numbers in automatic names go on counting otherwise.
+    keras.backend.clear_session()
+    build = getattr(keras.applications, backbone.name)
+    return build(weights=weights, input_shape=backbone.input_shape)
 
 
 def feature_extractor(network: keras.Model, backbone: Backbone) -> keras.Model:
     """Cuts a network at its feature layer. Both share their weights."""
-    return keras.Model(
-        inputs=network.input,
-        outputs=network.get_layer(backbone.feature_layer).output,
-        name=f"{backbone.name}_vectorizer",
-    )
+    output = network.get_layer(backbone.feature_layer).output
+    if len(output.shape) > 2:  # (n, 1, 1, d)
+        output = keras.layers.Flatten(name="vector")(output)
+    return keras.Model(inputs=network.input, outputs=output, name=f"{backbone.name}_vectorizer")
 
 
 class KerasVectorizer:

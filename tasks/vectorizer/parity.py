@@ -3,8 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from tasks.imaging.preprocessing import preprocess_input
-from tasks.vectorizer.backbones import Backbone
+from tasks.imaging.preprocessing import Preprocessing, preprocess_input
 from tasks.vectorizer.vectorizer import Vectorizer
 
 _SEED = 2048
@@ -21,13 +20,21 @@ def parity(a: Vectorizer, b: Vectorizer, images: npt.NDArray[np.float32]) -> flo
     Returns:
         At most 1; NaN if a vector is not finite or all zeros, so compare with `>=`.
     """
-    x, y = a.transform(images).astype(np.float64), b.transform(images).astype(np.float64)
+    return float(cosines(a.transform(images), b.transform(images)).min())
+
+
+def cosines(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Returns the cosine of each row of one array (n, d) and that row of another: (n,) float64.
+
+    It is NaN where a row is not finite or all zeros.
+    """
+    x, y = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        cosines = (x * y).sum(axis=1) / (np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1))
-    return float(cosines.min())
+        found = (x * y).sum(axis=1) / (np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1))
+    return np.asarray(found, np.float64)
 
 
-def probe_images(backbone: Backbone, count: int = 8) -> npt.NDArray[np.float32]:
+def probe_images(preprocessing: Preprocessing, count: int = 8) -> npt.NDArray[np.float32]:
     """Makes preprocessed images that are always the same and drive a network as photos do.
 
     Their power falls with the square of the spatial frequency, as it does in photos (Field, 1987):
@@ -36,12 +43,13 @@ def probe_images(backbone: Backbone, count: int = 8) -> npt.NDArray[np.float32]:
     Returns:
         (count, height, width, 3) float32.
     """
-    rows = np.fft.fftfreq(backbone.height)[:, np.newaxis]
-    columns = np.fft.rfftfreq(backbone.width)
-    amplitude = 1 / np.maximum(np.hypot(rows, columns), 1 / backbone.width)
-    noise = np.random.default_rng(_SEED).standard_normal((count, *backbone.input_shape))
+    height, width = preprocessing.height, preprocessing.width
+    rows = np.fft.fftfreq(height)[:, np.newaxis]
+    columns = np.fft.rfftfreq(width)
+    amplitude = 1 / np.maximum(np.hypot(rows, columns), 1 / width)
+    noise = np.random.default_rng(_SEED).standard_normal((count, height, width, 3))
     spectrum = np.fft.rfft2(noise, axes=(1, 2)) * amplitude[..., np.newaxis]
-    detail = np.fft.irfft2(spectrum, s=backbone.input_shape[:2], axes=(1, 2))
+    detail = np.fft.irfft2(spectrum, s=(height, width), axes=(1, 2))
     detail *= 64 / detail.std()
     rgb = np.clip(128 + detail, 0, 255).astype(np.uint8)
-    return preprocess_input(rgb, backbone.preprocessing)
+    return preprocess_input(rgb, preprocessing.mode)

@@ -20,7 +20,7 @@ import fsspec
 from tasks.errors import UserError
 from tasks.vectorizer import npm_resnet50
 from tasks.vectorizer.backbones import Backbone
-from tasks.vectorizer.keras_vectorizer import feature_extractor
+from tasks.vectorizer.keras_vectorizer import build_network, feature_extractor
 from tasks.vectorizer.quiet_keras import keras
 from tasks.vectorizer.weights_archive import Arrays, WeightsProvenance, arrays_sha256
 
@@ -66,7 +66,7 @@ def fill_from_keras(network: keras.Model, backbone: Backbone) -> WeightsProvenan
     progress = sys.stderr if sys.stderr.isatty() else io.StringIO()
     try:
         with _socket_timeout(_LONGEST_SILENCE), redirect_stdout(progress):
-            trained = getattr(keras.applications, backbone.name)(weights="imagenet")
+            trained = build_network(backbone, "imagenet")
     except Exception as error:  # pylint: disable=broad-exception-caught  # what Keras raises
         raise UserError(str(error)) from error
     assign(network, named_arrays(trained))

@@ -39,6 +39,10 @@ class StandInLake:
         """Sets what `plan` finds, as differences from a night without changes."""
         (self.path / "plan.json").write_text(json.dumps(NO_CHANGE | changes), encoding="utf-8")
 
+    def publish(self, **result: Any) -> None:
+        """Sets what `publish` prints, as differences from a new release."""
+        (self.path / "publish.json").write_text(json.dumps(result), encoding="utf-8")
+
     def fail(self, task: str) -> None:
         """Makes a task fail."""
         (self.path / "fails.txt").write_text(task, encoding="utf-8")
@@ -53,6 +57,7 @@ class StandInLake:
 def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInLake:
     stand_in = StandInLake(tmp_path)
     stand_in.plan()
+    stand_in.publish()
     stand_in.fail("")
     monkeypatch.setenv("IMAGE_SEARCH_LAKE", str(tmp_path))
     python = Path(__file__).with_name("stand_in_tasks.py")

@@ -3,7 +3,8 @@
 
 It keeps the task contract without doing the work, so that the flow of the DAGs is tested in
 seconds; the end-to-end test runs the real tasks. The lake is a folder: `plan` answers with its
-`plan.json`, every call is added to its `calls.jsonl`, and the tasks named in its `fails.txt` fail.
+`plan.json`, `publish` with its `publish.json` besides, every call is added to its `calls.jsonl`,
+and the tasks named in its `fails.txt` fail.
 """
 
 import json
@@ -19,10 +20,11 @@ if task in (lake / "fails.txt").read_text(encoding="utf-8").split():
     sys.exit(f"error: {task} was told to fail")
 
 plan = json.loads((lake / "plan.json").read_text(encoding="utf-8"))
+publish = json.loads((lake / "publish.json").read_text(encoding="utf-8"))
 changes = {kind: plan[kind] for kind in ("added", "changed", "renamed", "removed")}
 printed = {
     "plan": plan,
-    "publish": {"version": 8, "images": plan["catalogue"], **changes, "rejected": 1},
+    "publish": {"version": 8, "images": plan["catalogue"], **changes, "rejected": 1, **publish},
     "search": {"release": 7, "results": [{"rank": 1, "name": "a.jpg", "score": 1.0}]},
 }
 print("loading")

@@ -56,6 +56,15 @@ def test_a_release_is_published_after_the_shards_and_old_ones_are_pruned_last(da
     assert dag.get_task("prune").upstream_task_ids == {"evaluate"}
 
 
+def test_a_vector_database_that_is_set_is_loaded_before_old_releases_go(
+    load_dag: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGE_SEARCH_VECTOR_DATABASE__URI", "http://milvus:19530")
+    dag = load_dag("image_reindex")
+    assert dag.get_task("load").upstream_task_ids == {"evaluate"}
+    assert dag.get_task("prune").upstream_task_ids == {"load"}
+
+
 def test_a_release_is_an_asset_that_other_dags_can_run_on(dag: Any) -> None:
     assert [asset.name for asset in dag.get_task("evaluate").outlets] == ["image_search_release"]
 
@@ -173,6 +182,18 @@ def test_removals_alone_still_make_a_release(lake: StandInLake, run: Callable[..
     ]
     assert states(dag_run)["shards.vectorize"] == {"skipped"}
     assert "2 removed" in result_of(dag_run, "summary")
+
+
+def test_a_release_held_back_is_judged_again_though_nothing_changed(
+    lake: StandInLake, run: Callable[..., Any]
+) -> None:
+    lake.plan(anything_to_do=True, held=True)
+    lake.publish(already_complete=True)
+    dag_run = run()
+    assert ["evaluate", "--gate"] in lake.calls()
+    assert result_of(dag_run, "summary") == (
+        "Nothing changed; search now uses release 8, held back before."
+    )
 
 
 @pytest.mark.parametrize("task", ["plan", "build_model", "vectorize", "publish", "evaluate"])

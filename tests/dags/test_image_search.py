@@ -27,7 +27,7 @@ def test_a_search_is_tried_again_and_has_a_time_limit(dag: Any) -> None:
 
 
 def test_the_form_says_what_each_field_means(dag: Any) -> None:
-    for name in ("query_image", "top_n"):
+    for name in ("query_image", "top_n", "explain"):
         field = dag.params.get_param(name)
         assert field.schema["title"]
         assert field.description
@@ -70,6 +70,15 @@ def test_the_answer_of_the_search_is_its_xcom(
     assert lake.calls() == [["search", "--query", "animals/a frog.jpg", "--top-n", "1"]]
     answer = dag_run.get_task_instance("search").xcom_pull(task_ids="search")
     assert answer["results"] == [{"rank": 1, "name": "a.jpg", "score": 1.0}]
+
+
+@pytest.mark.usefixtures("_airflow_database")
+def test_an_answer_is_explained_on_request(
+    lake: StandInLake, load_dag: Callable[[str], Any]
+) -> None:
+    dag_run = load_dag("image_search").test(run_conf={"query_image": "a.jpg", "explain": True})
+    assert dag_run.state == "success"
+    assert lake.calls() == [["search", "--query", "a.jpg", "--top-n", "5", "--explain"]]
 
 
 @pytest.mark.usefixtures("_airflow_database")

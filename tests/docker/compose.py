@@ -20,6 +20,9 @@ COMPOSE = REPOSITORY / "docker" / "compose.yaml"
 SECRETS = ("POSTGRES_PASSWORD", "JWT_SECRET", "API_SECRET_KEY", "S3_ACCESS_KEY", "S3_SECRET_KEY")
 FILLED_IN = {name: f"a-{name}" for name in (*SECRETS, "FERNET_KEY", "DOCKER_GROUP")}
 
+# Of a service that need not run; without it that service does not start.
+SEARCH_TOKEN = {"SEARCH_TOKEN": "a-SEARCH_TOKEN"}
+
 # What is a process here.
 PROCESSES = ("postgres", "object-store")
 
@@ -54,7 +57,7 @@ def on_this_machine(name: str, ports: Mapping[str, int]) -> dict[str, Any]:
 
     Args:
         name: what nobody else's volumes are called.
-        ports: of `postgres`, `object-store`, `api-server` and what else listens.
+        ports: of `postgres`, `object-store`, `api-server`, `search` and what else listens.
     """
     text = COMPOSE.read_text(encoding="utf-8")
     for old, new in {
@@ -62,6 +65,8 @@ def on_this_machine(name: str, ports: Mapping[str, int]) -> dict[str, Any]:
         "http://object-store:8333": f"http://127.0.0.1:{ports['object-store']}",
         "http://api-server:8080": f"http://127.0.0.1:{ports['api-server']}",
         "http://127.0.0.1:8080": f"http://127.0.0.1:{ports['api-server']}",
+        "--host=0.0.0.0, --port=8000": f"--host=127.0.0.1, --port={ports['search']}",
+        "http://127.0.0.1:8000": f"http://127.0.0.1:{ports['search']}",
         "image-search-scratch": f"{name}-scratch",
         "NETWORK: image-search": "NETWORK: host",
     }.items():

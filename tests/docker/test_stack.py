@@ -16,10 +16,18 @@ import s3fs
 import yaml
 
 from tests.browser.running_airflow import RunningAirflow, free_port, until
-from tests.docker.compose import COMPOSE, FILLED_IN, compose, lack, on_this_machine
+from tests.docker.compose import (
+    COMPOSE,
+    FILLED_IN,
+    SEARCH_TOKEN,
+    compose,
+    lack,
+    on_this_machine,
+)
 from tests.docker.engine import docker, need_docker
 from tests.docker.postgres import running_postgres
 from tests.tasks.pipeline import save_photo
+from tests.tasks.service.asking import answers, ask
 
 pytestmark = pytest.mark.docker
 
@@ -37,6 +45,24 @@ def test_no_secret_has_a_default(name: str) -> None:
     done = compose("--file", COMPOSE, "config", **rest)
     assert done.returncode != 0
     assert f"set {name} in docker/.env" in done.stderr
+
+
+def test_the_search_service_is_optional_has_no_rights_and_its_token_no_default() -> None:
+    services = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
+    assert [name for name, options in services.items() if "profiles" in options] == ["search"]
+    for token in ({}, SEARCH_TOKEN):
+        profile = ("--profile", "search", "config")
+        done = compose("--file", COMPOSE, *profile, check=True, **FILLED_IN, **token)
+        service = yaml.safe_load(done.stdout)["services"]["search"]
+        given = service["environment"]["IMAGE_SEARCH_TOKEN"]
+        assert given == token.get("SEARCH_TOKEN", "")
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges"]
+    assert all(service[limit] for limit in ("mem_limit", "cpus", "pids_limit"))
+    assert "/healthz" in service["healthcheck"]["test"][-1]
+    [port] = services["search"]["ports"]
+    assert port.startswith("127.0.0.1:")
 
 
 @dataclass(frozen=True)
@@ -80,6 +106,20 @@ def running_object_store(folder: Path, port: int) -> Iterator[None]:
             process.send_signal(signal.SIGKILL)
 
 
+def free_ports() -> dict[str, int]:
+    services = ("postgres", "object-store", "api-server", "search")
+    return {it: free_port() for it in (*services, "worker-log", "trigger-log")}
+
+
+def opened_store(ports: dict[str, int]) -> s3fs.S3FileSystem:
+    """Opens the object store as who has its keys sees it."""
+    return s3fs.S3FileSystem(
+        key="a-S3_ACCESS_KEY",
+        secret="a-S3_SECRET_KEY",
+        endpoint_url=f"http://127.0.0.1:{ports['object-store']}",
+    )
+
+
 @pytest.fixture(name="environment")
 def _environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What `docker/.env` would hold."""
@@ -87,7 +127,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     group = str(Path("/var/run/docker.sock").stat().st_gid)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    return {**FILLED_IN, "FERNET_KEY": fernet, "DOCKER_GROUP": group}
+    return {**FILLED_IN, **SEARCH_TOKEN, "FERNET_KEY": fernet, "DOCKER_GROUP": group}
 
 
 @pytest.fixture(name="stack")
@@ -99,8 +139,7 @@ def _stack(
     if not has_image("airflow"):
         lack("no image-search image airflow: run `make images IMAGES=airflow`")
     name = f"image-search-test-{uuid4().hex[:8]}"
-    ports = {it: free_port() for it in ("postgres", "object-store", "api-server")}
-    ports |= {it: free_port() for it in ("worker-log", "trigger-log")}
+    ports = free_ports()
     file = tmp_path / "compose.yaml"
     file.write_text(yaml.safe_dump(on_this_machine(name, ports)), encoding="utf-8")
     this = ("--file", file, "--project-directory", COMPOSE.parent, "--project-name", name)
@@ -109,11 +148,7 @@ def _stack(
         running_object_store(tmp_path, ports["object-store"]),
     ):
         try:
-            store = s3fs.S3FileSystem(
-                key="a-S3_ACCESS_KEY",
-                secret="a-S3_SECRET_KEY",
-                endpoint_url=f"http://127.0.0.1:{ports['object-store']}",
-            )
+            store = opened_store(ports)
             compose(*this, "up", "--detach", check=True, **environment)
             read = ("exec", "-T", "api-server", "cat", "/home/airflow/passwords.json")
             said = until(lambda: compose(*this, *read, **environment).stdout)
@@ -144,3 +179,42 @@ def test_it_indexes_and_searches(
     assert [hit["name"] for hit in answer["results"]] == ["cat 1.jpg", "cat 0.jpg"]
     # The page's worker answers beside the API server, in the environment that its image has.
     assert airflow.call("GET", "image-search/api/state")
+
+
+def test_its_search_service_answers(
+    model_once: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    need_docker()
+    if not has_image("airflow"):
+        lack("no image-search image airflow: run `make images IMAGES=airflow`")
+    name, ports = f"image-search-test-{uuid4().hex[:8]}", free_ports()
+    stack = on_this_machine(name, ports)
+    # Those that it does not need are not there, and so not started.
+    stack["services"] = {it: stack["services"][it] for it in ("bucket", "search")}
+    file = tmp_path / "compose.yaml"
+    file.write_text(yaml.safe_dump(stack), encoding="utf-8")
+    this = ("--file", file, "--project-directory", COMPOSE.parent, "--project-name", name)
+    this = (*this, "--profile", "search")
+    with running_object_store(tmp_path, ports["object-store"]):
+        try:
+            store = opened_store(ports)
+            until(lambda: is_up(store))
+            for zone in ("master", "model", "releases"):
+                store.put(str(model_once / zone), f"lake/{zone}", recursive=True)
+            compose(*this, "up", "--detach", "search", check=True, **environment)
+            url = f"http://127.0.0.1:{ports['search']}"
+            until(lambda: answers(f"{url}/healthz"))
+            assert ask(f"{url}/search?query=cat.jpg").status == 401
+            found = ask(f"{url}/search?query=cat.jpg", None, Authorization="Bearer a-SEARCH_TOKEN")
+            assert b'"name":"cat.jpg"' in found.data
+        finally:
+            (tmp_path / "stack.log").write_text(compose(*this, "logs", **environment).stdout)
+            compose(*this, "down", "--volumes", "--timeout", "3", **environment)
+
+
+def is_up(store: s3fs.S3FileSystem) -> bool:
+    try:
+        store.makedirs("lake", exist_ok=True)
+    except OSError:
+        return False
+    return True

@@ -1,5 +1,6 @@
 """Two lakes that were worked on in different places hold the same, and answer the same."""
 
+import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -81,5 +82,4 @@ def _landing(lake: Store) -> Arrays:
 
 
 def _read(lake: Store, path: str) -> np.ndarray[Any, Any]:
-    with lake.open(path) as file:
-        return np.asarray(np.load(file, allow_pickle=False))
+    return np.asarray(np.load(io.BytesIO(lake.read(path)), allow_pickle=False))

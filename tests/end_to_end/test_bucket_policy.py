@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +78,8 @@ class TaskFailedError(Exception):
 class Identities:
     """Runs each task with an identity of its own."""
 
-    def __init__(self, server: S3Server) -> None:
-        self._server = server
+    def __init__(self, server: S3Server, vector_database: str = "") -> None:
+        self._server, self._vector_database = server, vector_database
 
     def run(self, task: str, *arguments: str, identity: str = "", asked: str = "") -> Any:
         """Runs a task; returns what it printed last.
@@ -97,6 +97,7 @@ class Identities:
             **self._server.environment_of(identity or task),
             "IMAGE_SEARCH_LAKE": f"s3://{LAKE}",
             "IMAGE_SEARCH_CACHE": str(CACHE),
+            "IMAGE_SEARCH_VECTOR_DATABASE__URI": self._vector_database,
             **{
                 f"IMAGE_SEARCH_RETENTION__{name}": "0"
                 for name in (
@@ -219,6 +220,13 @@ def test_every_task_can_do_its_work_with_what_the_table_allows_it(
         assert "answer" in tasks.run("page", asked=json.dumps(question) + "\n")
     assert tasks.run("prune")["zones"].keys() >= {"landing", "feature_store", "runs", "releases"}
     assert tasks.run(*search)["release"] == third
+    search_in_milvus(Identities(server, str(tmp_path / "vectors.db")), search, third)
+
+
+def search_in_milvus(tasks: Identities, search: Sequence[str], release: int) -> None:
+    assert tasks.run("load", "--run", "third")["release"] == release
+    assert tasks.run(*search)["release"] == release
+    assert not tasks.run("prune")["dry_run"]
 
 
 def reindex(tasks: Identities, run: str) -> Any:

@@ -111,4 +111,5 @@ def test_clearing_failing_and_timing_out_leave_nothing_running(airflow: RunningA
         until(it.is_gone)
         path = f"api/v2/dags/{it.dag}/dagRuns/timed-out"
         assert until(lambda path=path: airflow.ended(path)) == "failed"
-    assert docker("ps", "--all", "--quiet", "--filter", "label=image-search.dag") == ""
+    # A container is removed after its process has ended, on a busy machine a while after.
+    until(lambda: not docker("ps", "--all", "--quiet", "--filter", "label=image-search.dag"))

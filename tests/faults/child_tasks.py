@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.lake.store import Store
-from tests.faults.slow_task import WORKING
+from tests.faults.slow_task import STAND_AT, STANDING, STEPS
 from tests.tasks.pipeline import CACHE, REPOSITORY
-
-_SLOW = "tests.faults.slow_task"
 
 
 class TaskFailedError(Exception):
@@ -32,16 +30,24 @@ class Tasks:
             **{f"IMAGE_SEARCH_{name}": value for name, value in settings.items()},
         }
         self.seconds: dict[str, float] = {}
-        self._seconds_at_work: dict[str, float] = {}
+        self.steps: dict[str, int] = {}
 
     def start(
-        self, task: str, *arguments: str, wrapper: Sequence[str] = (), program: str = "tasks"
+        self, task: str, *arguments: str, wrapper: Sequence[str] = (), **slowly: str
     ) -> subprocess.Popen[str]:
-        """Starts a task in a process group of its own, by way of another command if need be."""
+        """Starts a task in a process group of its own, by way of another command if need be.
+
+        Args:
+            task: its name.
+            arguments: its arguments.
+            wrapper: the other command.
+            slowly: environment of `slow_task`; with it the task runs on a slow lake.
+        """
+        program = "tests.faults.slow_task" if slowly else "tasks"
         return subprocess.Popen(
             [*wrapper, sys.executable, "-m", program, task, *arguments],
             cwd=REPOSITORY,
-            env=self._environment,
+            env=self._environment | slowly,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -56,29 +62,36 @@ class Tasks:
         """
         began = time.monotonic()
         with self.start(task, *arguments, wrapper=wrapper) as child:
-            result = _result(task, child)
+            result, _ = _result(task, child)
         self.seconds[task] = time.monotonic() - began
         return result
 
     def run_slowly(self, task: str, *arguments: str) -> dict[str, Any]:
-        """Runs a task to its end on a slow lake, and learns how long it works there."""
-        with self.start(task, *arguments, program=_SLOW) as child:
-            _wait_for_work(child)
-            began = time.monotonic()
-            result = _result(task, child)
-        self._seconds_at_work[task] = time.monotonic() - began
+        """Runs a task to its end on a slow lake, and learns how many steps and seconds it takes."""
+        began = time.monotonic()
+        with self.start(task, *arguments, **{STAND_AT: "0"}) as child:
+            result, log = _result(task, child)
+        self.seconds[task] = time.monotonic() - began
+        self.steps[task] = int(log.rpartition(STEPS)[2])
         return result
 
     def kill(self, share: float, task: str, *arguments: str) -> bool:
-        """Starts a task and kills it after a share of its usual time, unless it is done by then."""
-        with self.start(task, *arguments) as child:
+        """Kills a task on a slow lake after a share of its usual time, unless it ended before."""
+        with self.start(task, *arguments, **{STAND_AT: "0"}) as child:
             return _kill_after(share * self.seconds.get(task, 1.0), child)
 
-    def kill_at_work(self, share: float, task: str, *arguments: str) -> bool:
-        """Kills a task like `kill`, but after a share of the time that it works in the lake."""
-        with self.start(task, *arguments, program=_SLOW) as child:
-            _wait_for_work(child)
-            return _kill_after(share * self._seconds_at_work.get(task, 0.2), child)
+    def kill_at_step(self, share: float, task: str, *arguments: str) -> bool:
+        """Kills a task at a step of its work in the lake, unless it is done by then.
+
+        Args:
+            share: how far on, of the steps it took when it last ran to its end.
+            task: its name.
+            arguments: its arguments.
+        """
+        step = 1 + int(share * self.steps.get(task, 4))
+        with self.start(task, *arguments, **{STAND_AT: str(step)}) as child:
+            _wait_until_it_stands(child)
+            return _kill_after(0.0, child)
 
     def reindex(self, run: str) -> dict[str, Any]:
         """Runs all tasks of a reindex, in order; returns what the last one printed."""
@@ -91,21 +104,20 @@ class Tasks:
         return self.run("publish", "--run", run)
 
 
-def _result(task: str, child: subprocess.Popen[str]) -> dict[str, Any]:
+def _result(task: str, child: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
+    """Waits for a task; returns what it printed, and what it logged."""
     printed, log = child.communicate(timeout=300)
     if child.returncode:
         raise TaskFailedError(f"{task}: {log.strip().splitlines()[-1]}")
     result: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    return result
+    return result, log
 
 
-def _wait_for_work(child: subprocess.Popen[str]) -> None:
+def _wait_until_it_stands(child: subprocess.Popen[str]) -> None:
+    """Reads what a task says until it stands still, or is done."""
     assert child.stderr
-    said = ""
-    while WORKING not in said:
-        line = child.stderr.readline()
-        assert line, f"it ended before its work began: {said}"
-        said += line
+    while (line := child.stderr.readline()) and STANDING not in line:
+        pass
 
 
 def _kill_after(seconds: float, child: subprocess.Popen[str]) -> bool:

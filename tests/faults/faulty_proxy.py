@@ -54,12 +54,13 @@ class Rule:
 
 @dataclass
 class Seen:
-    """A request that came: what, when, and what was done to it."""
+    """A request that came: what, when, what was done to it, and bytes of the answer's body."""
 
     method: str
     path: str
     at: float
     fault: str | None
+    answered: int = 0
 
 
 @dataclass
@@ -111,8 +112,8 @@ class FaultyProxy:
         """Returns the requests that were broken."""
         return [seen for seen in self.seen if seen.fault]
 
-    def judge(self, method: str, path: str) -> str | None:
-        """Notes a request, and returns the fault it is to meet."""
+    def judge(self, method: str, path: str) -> Seen:
+        """Notes a request, and the fault it is to meet."""
         with self._lock:
             rule = next((rule for rule in self.rules if self._hits(rule, method, path)), None)
             fault = rule.fault if rule else None
@@ -120,8 +121,9 @@ class FaultyProxy:
                 rule.times -= 1
             if fault == "network down":
                 fault, self.rules = "reset before", [Rule("reset before")]
-            self.seen.append(Seen(method, path, time.monotonic(), fault))
-        return fault
+            seen = Seen(method, path, time.monotonic(), fault)
+            self.seen.append(seen)
+        return seen
 
     def _hits(self, rule: Rule, method: str, path: str) -> bool:
         matches = re.fullmatch(rule.method, method) and re.search(rule.path, path)
@@ -174,11 +176,14 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         request = _Request(self.command, self.path, self.headers.items(), body)
         proxy = self.server.proxy
-        fault = proxy.judge(self.command, self.path)
+        seen = proxy.judge(self.command, self.path)
+        fault = seen.fault
         if fault in ("reset before", "reset after", "no answer"):
             self._stay_silent(request, fault)
         else:
-            self._send(_answer(proxy, request, fault), fault)
+            answer = _answer(proxy, request, fault)
+            seen.answered = len(answer.body)
+            self._send(answer, fault)
 
     def _stay_silent(self, request: _Request, fault: str) -> None:
         if fault == "reset after":

@@ -172,8 +172,7 @@ class Catalogue(RuleBasedStateMachine):
     @rule(run=runs, count=st.integers(1, 6))
     def go_on(self, run: Run, count: int) -> None:
         """Does some of the tasks of a run: other runs may come in between."""
-        for step in itertools.islice(run["steps"], count):
-            step()
+        self.advance(run, count)
 
     @rule(run=runs, seed=st.integers(0, 999))
     def retry(self, run: Run, seed: int) -> None:
@@ -244,8 +243,12 @@ class Catalogue(RuleBasedStateMachine):
         return release_names(self.lake, newest_sound(self.lake))
 
     def complete(self, run: Run) -> None:
+        self.advance(run, None)
+
+    def advance(self, run: Run, count: int | None) -> None:
+        """Does the next tasks of a run, or all that are left."""
         try:
-            for step in run["steps"]:
+            for step in itertools.islice(run["steps"], count):
                 step()
         except UserError as error:
             # Its base has rotted since it was planned, or all its images have gone.

@@ -45,10 +45,10 @@ class Killer:
         return self.tasks.run_slowly(task, *arguments)
 
     def _kill(self, number: int, task: str, *arguments: str) -> bool:
-        """Kills a task twice while it works, and once at any time, its start included."""
-        if number % 3 == 0:
-            return self.tasks.kill(self._chance.uniform(0.3, 1.1), task, *arguments)
-        return self.tasks.kill_at_work(self._chance.uniform(0, 1), task, *arguments)
+        """Kills a task twice at a step of its work, then twice at any time, its start included."""
+        if number < KILLS_A_TASK / 2:
+            return self.tasks.kill_at_step(self._chance.uniform(0, 1), task, *arguments)
+        return self.tasks.kill(self._chance.uniform(0.1, 1), task, *arguments)
 
     def reindex(self, run: str) -> None:
         """Brings a run to its end."""

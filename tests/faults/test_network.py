@@ -583,7 +583,7 @@ def test_a_model_that_was_damaged_on_its_way_is_not_discarded(
 ) -> None:
     lake, settings = open_store(indexed_root), settings_for_tests(cache=tmp_path)
     save_photo(tmp_path / "query.jpg", "coffee", 0)
-    rule = Rule("flipped bits", "GET", r"\.onnx$", times=1)
+    rule = Rule("flipped bits", "GET", r"\.onnx\.data$", times=1)
     answer = fails_until_sound(
         proxy,
         rule,

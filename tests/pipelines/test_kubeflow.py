@@ -100,6 +100,24 @@ def test_no_task_is_answered_from_a_cache(pipelines: dict[str, list[dict[str, An
     assert not any(tasks[name]["cachingOptions"].get("enableCache") for name in works)
 
 
+def test_a_vector_database_that_is_set_is_loaded_before_old_releases_go(tmp_path: Path) -> None:
+    settings = {
+        "IMAGE_SEARCH_VECTOR_DATABASE__URI": "http://milvus:19530",
+        "IMAGE_SEARCH_AIRFLOW__TASKS__LOAD__SECRETS": '["milvus"]',
+    }
+    pipeline, platform = compiled(tmp_path, **settings)["image_reindex"]
+    tasks = pipeline["components"]["comp-condition-1"]["dag"]["tasks"]
+    assert tasks["load"]["dependentTasks"] == ["evaluate"]
+    assert tasks["prune"]["dependentTasks"] == ["load"]
+    container = containers(pipeline)["load"]
+    assert container["image"] == "registry.lab/image-search/search:1.2"
+    assert container["args"][:2] == ["load", "--lake"]
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    (secret,) = executors["exec-load"]["secretAsEnv"]
+    assert {it["envVar"] for it in secret["keyToEnv"]} > {"MILVUS_TOKEN"}
+    assert secret["optional"]
+
+
 def test_what_kubernetes_gives_a_task_is_beside_the_pipeline(tmp_path: Path) -> None:
     prefix = "IMAGE_SEARCH_AIRFLOW__TASKS__VECTORIZE__"
     tolerations = [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}]

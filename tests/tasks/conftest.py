@@ -31,7 +31,7 @@ def indexed_once(model_once: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """A lake with six photographs, a broken file and release 1. Do not change it."""
     folder = tmp_path_factory.mktemp("indexed")
     link_model(model_once, folder)
-    _copy(model_once / "weights", folder / "weights")
+    copy_lake(model_once / "weights", folder / "weights")
     for name, (photo, view) in CATALOGUE.items():
         save_photo(folder / "master" / name, photo, view)
     (folder / "master" / "broken.jpg").write_bytes(b"\xff\xd8\xff not really")
@@ -43,7 +43,7 @@ def indexed_once(model_once: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def indexed(indexed_once: Path, tmp_path: Path) -> Store:
     """A copy of that lake to do anything with."""
     folder = tmp_path / "lake"
-    _copy(indexed_once, folder)
+    copy_lake(indexed_once, folder)
     return open_store(folder.as_uri())
 
 
@@ -64,7 +64,7 @@ def master(request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_lake(source: Path, target: Path) -> None:
     """Copies a part of a lake. Artifacts are replaced, never changed, so they can be linked."""
     shutil.copytree(source, target, copy_function=_link_artifact)
 

@@ -45,7 +45,7 @@ def test_a_build_that_died_is_finished_by_the_next(indexed: Store) -> None:
 def test_a_stored_form_that_differs_from_the_other_is_refused(indexed: Store) -> None:
     (model,) = indexed.folders(layout.MODEL)
     indexed.delete(layout.model(model, layout.MODEL_CARD))
-    onnx = layout.model(model, layout.ONNX_VECTORIZER_MODEL)
+    onnx = layout.model(model, layout.ONNX_VECTORIZER_WEIGHTS)
     data = bytearray(indexed.read(onnx))
     middle = len(data) // 2
     data[middle : middle + 400_000] = bytes(400_000)  # weights in the middle of the network

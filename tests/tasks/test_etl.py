@@ -1,6 +1,8 @@
 import hashlib
 import os
 import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from tasks.lake.store import Store
 from tasks.plan import plan
 from tests.s3_server import S3Server
 from tests.tasks.pipeline import attempt, reindex, save_photo, settings_for_tests
+
+READ_AHEAD = 32
 
 
 def planned_shard(lake: Store, run: str = "r", **settings: Any) -> str:
@@ -179,18 +183,39 @@ def test_a_shard_that_the_run_does_not_have_is_an_error(lake: Store, master: Pat
         etl(lake, "r", "0123")
 
 
+def test_the_next_files_are_read_meanwhile(
+    lake: Store, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(READ_AHEAD, timeout=60)
+    read = LocalStore.read_described
+
+    def read_with_others(store: LocalStore, path: str, most: int) -> Any:
+        together.wait()
+        return read(store, path, most)
+
+    save_photo(master / "00.jpg")
+    for number in range(1, READ_AHEAD):
+        shutil.copyfile(master / "00.jpg", master / f"{number:02}.jpg")
+    shard = planned_shard(lake)
+    monkeypatch.setattr(LocalStore, "read_described", read_with_others)
+    assert etl(lake, "r", shard)["images"] == READ_AHEAD
+
+
 @pytest.fixture
 def unreadable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Names of images that may not be read; root may read anything, whatever their mode."""
     names: set[str] = set()
-    read_ranges = LocalStore.read_ranges
 
-    def deny(store: LocalStore, path: str, ranges: list[tuple[int, int]]) -> list[bytes]:
-        if path in names:
-            raise PermissionError(f"[Errno 13] Permission denied: {path!r}")
-        return read_ranges(store, path, ranges)
+    def denying(read: Callable[..., Any]) -> Callable[..., Any]:
+        def read_or_deny(store: LocalStore, path: str, *arguments: Any) -> Any:
+            if path in names:
+                raise PermissionError(f"[Errno 13] Permission denied: {path!r}")
+            return read(store, path, *arguments)
 
-    monkeypatch.setattr(LocalStore, "read_ranges", deny)
+        return read_or_deny
+
+    for name in ("read_ranges", "read_described"):
+        monkeypatch.setattr(LocalStore, name, denying(getattr(LocalStore, name)))
     return names
 
 

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from tasks import release_drift
+from tasks.contract import file_result
 from tasks.errors import UserError
 from tasks.etl import etl
 from tasks.evaluate import evaluate, gate
 from tasks.lake import layout
 from tasks.lake.releases import Releases
-from tasks.lake.store import Store
+from tasks.lake.store import DamagedError, Store
 from tasks.plan import plan
 from tasks.prune import prune
 from tasks.publish import publish
@@ -39,15 +40,15 @@ def labels(indexed: Store) -> str:
     return indexed.uri("labels.csv")
 
 
-def ruin(lake: Store, vectors: np.ndarray) -> int:
+def ruin(lake: Store, vectors: np.ndarray, run: str = "ruined") -> int:
     """Publishes the same images with other vectors, as a broken model would, held back."""
     settings = settings_for_tests()
-    planned = plan(lake, "ruined", settings, full_rebuild=True)
+    planned = plan(lake, run, settings, full_rebuild=True)
     reindexed = [shard["shard"] for shard in planned["shards"]]
     assert len(reindexed) == 1
-    etl(lake, "ruined", reindexed[0])
+    etl(lake, run, reindexed[0])
     seal_vectors(lake, planned["model"], reindexed[0], vectors)
-    return int(publish(lake, "ruined", held=True)["version"])
+    return int(publish(lake, run, held=True)["version"])
 
 
 def good_vectors(lake: Store) -> np.ndarray:
@@ -87,7 +88,9 @@ def test_the_report_needs_nothing_from_elsewhere(
 
 def test_labels_that_name_no_images_are_refused(indexed: Store) -> None:
     indexed.write("labels.csv", b"name,label\nelsewhere.jpg,a\nother.jpg,a\n")
-    with pytest.raises(UserError, match="no two images of release 1 have the same label"):
+    with pytest.raises(
+        UserError, match=r"0 of 6 images of release 1 have a label.*such as 'cats/chelsea_0.jpg'"
+    ):
         evaluate(indexed, settings_for_tests(), labels=indexed.uri("labels.csv"))
 
 
@@ -146,6 +149,28 @@ def test_without_labels_the_gate_holds_back_shuffled_vectors(
     assert current.version == 1
 
 
+def test_an_image_without_a_direction_does_not_hold_back_what_follows(indexed: Store) -> None:
+    vectors = good_vectors(indexed)
+    vectors[2] = 0
+    Releases(indexed).accept(ruin(indexed, vectors))
+    version = ruin(indexed, vectors, "next")
+    assert gate(indexed, settings_for_tests(), version)["least_cosine"] > 0.99
+
+
+def test_search_stays_on_a_pinned_release_whatever_is_judged_and_accepted(
+    indexed: Store, labels: str
+) -> None:
+    releases = Releases(indexed)
+    releases.pin(1)
+    version = ruin(indexed, good_vectors(indexed))
+    settings = settings_for_tests(gate={"labels": labels})
+    assert gate(indexed, settings, version)["compared_with"] == 1
+    assert (releases.held(version), releases.pinned()) == (None, 1)
+    current = releases.current()
+    assert current
+    assert current.version == 1
+
+
 def test_the_gate_accepts_more_images_however_hard_they_are(
     indexed: Store, labels: str, master: Path
 ) -> None:
@@ -154,3 +179,62 @@ def test_the_gate_accepts_more_images_however_hard_they_are(
     version = reindex(indexed, "second")["version"]
     Releases(indexed).hold(version, "it has not been evaluated yet")
     assert gate(indexed, settings, version)["mean_average_precision"] == 1.0
+
+
+def test_a_release_that_nobody_has_judged_is_judged_by_the_next_run(
+    indexed: Store, labels: str
+) -> None:
+    version = ruin(indexed, good_vectors(indexed))  # and the run ended there
+    planned = plan(indexed, "night", settings_for_tests())
+    assert (planned["anything_to_do"], planned["held"], planned["shards"]) == (True, True, [])
+    published = publish(indexed, "night", held=True)
+    file_result(indexed, "night", "publish", None, published)
+    assert (published["version"], published["already_complete"]) == (version, True)
+    assert gate(indexed, settings_for_tests(gate={"labels": labels}), run="night")
+    current = Releases(indexed).current()
+    assert current
+    assert current.version == version
+    assert not plan(indexed, "next-night", settings_for_tests())["anything_to_do"]
+
+
+def test_labels_of_other_images_are_told(
+    indexed: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("name,label\ncoffee_0.jpg,a\ncoffee_1.jpg,a\n./rocket.jpg,b\n")
+    assert evaluate(indexed, settings_for_tests(), labels=str(path))["images"] == 2
+    assert "1 of 3 labels are of images that the release does not have, such as './rock" in (
+        caplog.text
+    )
+
+
+def test_images_that_are_all_labelled_anew_do_not_stop_the_gate(
+    indexed: Store, master: Path
+) -> None:
+    for view in range(2):
+        save_photo(master / f"brick_{view}.jpg", "brick", view)
+    indexed.write("labels.csv", b"name,label\nbrick_0.jpg,a\nbrick_1.jpg,a\n")
+    version = reindex(indexed, "second")["version"]
+    Releases(indexed).hold(version, "it has not been evaluated yet")
+    settings = settings_for_tests(gate={"labels": indexed.uri("labels.csv")})
+    assert "neighbours_changed" in gate(indexed, settings, version)
+    assert Releases(indexed).held(version) is None
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_figures_are_never_made_of_damaged_vectors(
+    indexed: Store, labels: str, gated: bool
+) -> None:
+    version = ruin(indexed, good_vectors(indexed))
+    release = Releases(indexed).get(version)
+    assert release
+    path = release.artifacts[layout.NPY_IMAGE_VECTORS].path
+    data = bytearray(indexed.read(path))
+    data[-1] ^= 0x40
+    indexed.write(path, bytes(data))
+    with pytest.raises(DamagedError, match="row 5 is another one"):
+        if gated:
+            gate(indexed, settings_for_tests(), version)
+        else:
+            evaluate(indexed, settings_for_tests(), labels=labels, version=version)
+    assert Releases(indexed).held(version)

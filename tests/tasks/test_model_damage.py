@@ -90,7 +90,7 @@ def test_a_damaged_model_that_nobody_has_noticed_is_built_again_before_it_embeds
     save_photo(master / "new.jpg", "coffee", 7)
     plan(indexed, "r", SETTINGS)
     flip_a_bit(indexed, layout.model(model_of(indexed), layout.ONNX_VECTORIZER_MODEL))
-    monkeypatch.setattr("tasks.build_model._make_network", stop)  # building takes long
+    monkeypatch.setattr("tasks.build_model.store_forms", stop)  # building takes long
     with pytest.raises(InterruptedError):
         build_model(indexed, "r", SETTINGS)
     assert not indexed.exists(

@@ -1,4 +1,5 @@
 import threading
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -35,3 +36,47 @@ def test_the_first_failure_ends_it() -> None:
     with pytest.raises(ValueError, match="three"):
         list(bounded_map(work, range(1000), 2))
     assert len(done) < 20
+
+
+@given(
+    sizes=st.lists(st.integers(0, 9), max_size=30),
+    most=st.integers(0, 20),
+    workers=st.integers(1, 4),
+)
+def test_no_more_than_was_asked_for_is_held_but_an_item_larger_than_that_alone(
+    sizes: list[int], most: int, workers: int
+) -> None:
+    lock, held, most_held = threading.Lock(), [], []
+
+    def take_in(size: int) -> int:
+        with lock:
+            held.append(size)
+            most_held.append((sum(held), len([each for each in held if each])))
+        return size
+
+    taken = []
+    for size in bounded_map(take_in, sizes, workers, size=lambda size: size, most=most):
+        with lock:
+            held.remove(size)
+        taken.append(size)
+    assert taken == sizes
+    assert all(total <= most or count == 1 for total, count in most_held)
+
+
+def test_who_takes_no_more_results_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    with closing(bounded_map(lambda item: item, range(1000), 4)) as results:
+        assert next(results) == 0
+        assert set(threading.enumerate()) > before
+    assert set(threading.enumerate()) == before
+
+
+def test_a_failure_of_one_stage_leaves_no_thread_of_the_other_behind() -> None:
+    def fail(item: int) -> int:
+        raise ValueError(item)
+
+    before = set(threading.enumerate())
+    first = bounded_map(lambda item: item, range(1000), 4)
+    with closing(first), pytest.raises(ValueError, match="0"):
+        list(bounded_map(fail, first, 2))
+    assert set(threading.enumerate()) == before

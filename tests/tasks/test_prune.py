@@ -11,6 +11,7 @@ from tasks.feature_engineering import feature_engineering
 from tasks.lake import layout
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
+from tasks.load import load
 from tasks.plan import plan
 from tasks.prune import prune
 from tasks.publish import publish
@@ -78,6 +79,29 @@ def test_a_pinned_release_stays(indexed: Store, master: Path) -> None:
     prune(indexed, NOTHING_STAYS)
     assert [release.version for release in Releases(indexed).newest_first()] == [2, 1]
     assert search(indexed, "s", str(master / "coffee_0.jpg"), 1, SETTINGS)["release"] == 1
+
+
+def test_what_a_vector_database_holds_stays_as_long_as_it_is_set(
+    indexed: Store, master: Path, tmp_path: Path
+) -> None:
+    milvus = settings_for_tests(vector_database={"uri": str(tmp_path / "vectors.db")})
+    load(indexed, milvus.vector_database)
+    for view in (10, 11, 12):
+        publish_another(indexed, master, view)
+        if view == 10:
+            load(indexed, milvus.vector_database)
+    prune(indexed, NOTHING_STAYS, with_loaded=True)
+    assert [release.version for release in Releases(indexed).newest_first()] == [4, 2, 1]
+    for version in (2, 1):
+        Releases(indexed).pin(version)
+        query = str(master / "coffee_0.jpg")
+        assert search(indexed, "s", query, 1, milvus)["release"] == version
+    Releases(indexed).unpin()
+    load(indexed, milvus.vector_database)
+    prune(indexed, NOTHING_STAYS, with_loaded=True)
+    assert [release.version for release in Releases(indexed).newest_first()] == [4, 2]
+    prune(indexed, NOTHING_STAYS)
+    assert [release.version for release in Releases(indexed).newest_first()] == [4]
 
 
 def test_a_release_stays_for_a_day_after_it_was_unpinned(

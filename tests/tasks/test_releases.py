@@ -79,3 +79,22 @@ def test_zero_is_no_release(lake: Store) -> None:
     answer = CliRunner().invoke(app, ["releases", "--lake", str(lake), "--pin", "0"])
     assert answer.exit_code == 2
     assert "there is no release 0" in answer.stderr
+
+
+def test_a_release_held_back_is_shown_with_the_reason(
+    lake: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_manifest(lake, made_manifest(3))
+    Releases(lake).hold(3, "it answers worse")
+    list_releases(lake)
+    table = capsys.readouterr().out
+    assert "held back" in row(table, 3)
+    assert "current" in row(table, 2)
+    assert "Release 3 is held back from search: it answers worse" in table
+    assert [each["held"] for each in listed(lake, capsys)["releases"]] == [
+        "it answers worse",
+        None,
+        None,
+    ]
+    list_releases(lake, accept=3)
+    assert "held" not in capsys.readouterr().out

@@ -51,6 +51,14 @@ def test_a_night_without_changes_says_no_more_than_that(
     assert "amaged" not in said
 
 
+def test_a_release_held_back_is_told_though_nothing_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = printed(tmp_path, capsys, held=True)
+    assert "Release 2 was held back from search." in said
+    assert "Nothing changed" not in said
+
+
 @pytest.mark.parametrize("damaged", [b"no JSON", b"[]", b"{}", b"null"])
 @pytest.mark.parametrize("path", [layout.task_result("r", "plan"), layout.run("r", "result.json")])
 def test_a_damaged_result_is_told(tmp_path: Path, path: str, damaged: bytes) -> None:

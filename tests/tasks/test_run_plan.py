@@ -41,7 +41,13 @@ def test_preparing_otherwise_makes_another_shard() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"backbone": "ResNet101"}, {"weights": "keras"}, {"weights_sha256": "0" * 64}],
+    [
+        {"backbone": "ResNet101"},
+        {"weights": "keras"},
+        {"weights_sha256": "0" * 64},
+        {"precision": "bfloat16"},
+        {"precision": "int8"},
+    ],
 )
 def test_another_network_is_another_model(change: dict[str, str]) -> None:
     other = PipelineSettings.model_validate(change)
@@ -49,7 +55,8 @@ def test_another_network_is_another_model(change: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"shard_size": 7}, {"index_factory": "Flat"}, {"runtime": "keras"}]
+    "change",
+    [{"shard_size": 7}, {"index_factory": "Flat"}, {"runtime": "keras"}, {"runtime": "openvino"}],
 )
 def test_how_the_work_is_done_does_not_make_another_model(change: dict[str, object]) -> None:
     other = PipelineSettings.model_validate(change)

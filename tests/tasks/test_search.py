@@ -96,6 +96,13 @@ def test_a_file_that_is_not_there_is_an_error(indexed: Store, master: Path) -> N
         search(indexed, "s", str(master / "nothing.jpg"), 1, SETTINGS)
 
 
+def test_who_wants_no_picture_gets_none(indexed: Store) -> None:
+    summary = search(indexed, "s", "coffee_0.jpg", 2, SETTINGS, picture=False)
+    assert len(summary["results"]) == 2
+    assert summary["result_png"] == ""
+    assert not indexed.exists(layout.run("s", "result.png"))
+
+
 def test_a_file_that_is_no_picture_is_an_error(indexed: Store, master: Path) -> None:
     with pytest.raises(UserError, match=r"broken\.jpg cannot be used: .*; give another picture"):
         search(indexed, "s", str(master / "broken.jpg"), 1, SETTINGS)
@@ -160,3 +167,11 @@ def test_a_best_score_that_is_usually_wrong_is_warned_of(
     )
     summary = search(indexed, "s", "coffee_0.jpg", 3, settings_for_tests())
     assert summary["warning"].startswith("No close match") == warned
+
+
+def test_hits_further_down_do_not_hide_that_the_first_is_usually_wrong(indexed: Store) -> None:
+    calibration = {"calibration": {"usually_wrong_below": 0.5}}
+    indexed.write_json(layout.release(1, layout.EVALUATION), calibration)
+    searcher = Searcher(indexed, SETTINGS)
+    assert searcher.warning_of("a.jpg", [(1.0, "a.jpg"), (0.4, "b.jpg"), (0.6, "c.jpg")])
+    assert not searcher.warning_of("a.jpg", [(1.0, "a.jpg"), (0.6, "c.jpg"), (0.4, "b.jpg")])

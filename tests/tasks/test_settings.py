@@ -17,7 +17,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_settings_of_the_repository_are_the_documented_defaults() -> None:
     assert DEFAULT_CONFIG.is_file()
     settings = load_settings()
-    assert (settings.pipeline.backbone, settings.pipeline.runtime) == ("ResNet50", "onnx")
+    assert (settings.pipeline.backbone, settings.pipeline.runtime) == ("ResNet50", "auto")
     # What the file says is what the code falls back to.
     assert settings.pipeline == type(settings.pipeline)()
     assert settings.limits == type(settings.limits)()
@@ -112,3 +112,18 @@ def test_settings_that_are_refused_are_not_repeated(where: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Settings.model_validate(given)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "ranking",
+    [{"neighbours": 10**20}, {"query_neighbours": 10**20}, {"power": float("inf")}, {"power": 0}],
+)
+def test_a_ranking_that_no_search_could_compute_is_refused(ranking: dict[str, float]) -> None:
+    with pytest.raises(UserError, match=r"pipeline\.ranking"):
+        load_settings(pipeline={"ranking": ranking})
+
+
+def test_a_key_in_the_uri_of_the_labels_is_refused() -> None:
+    with pytest.raises(UserError, match="the URI holds a password") as caught:
+        load_settings(gate={"labels": "https://me:geheim@host/labels.csv"})
+    assert "geheim" not in str(caught.value)

@@ -66,12 +66,13 @@ def test_vectors_of_other_weights_do_not_count(lake: Store, master: Path) -> Non
     assert publish(lake, "r")["images"] == 3
 
 
-def test_both_runtimes_give_the_same_vectors(lake: Store, master: Path) -> None:
-    shard, model = prepared_shard(lake, master, "r1")
+@pytest.mark.parametrize("runtime", ["auto", "openvino", "keras"])
+def test_all_runtimes_give_the_same_vectors(lake: Store, master: Path, runtime: str) -> None:
+    shard, model = prepared_shard(lake, master, "r1", runtime="onnx")
     vectorize(lake, "r1", shard, settings_for_tests())
     by_onnx = vectors(lake, model, shard)
     lake.delete(attempt(lake, layout.shard_vectors(model, shard)))
-    plan(lake, "r2", settings_for_tests(pipeline={"runtime": "keras"}))
+    plan(lake, "r2", settings_for_tests(pipeline={"runtime": runtime}))
     vectorize(lake, "r2", shard, settings_for_tests())
     np.testing.assert_allclose(vectors(lake, model, shard), by_onnx, atol=1e-4)
 

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,13 +8,16 @@ from typer.testing import CliRunner
 
 from tasks.__main__ import app
 from tasks.errors import UserError
+from tasks.index.milvus_collection import key_of
 from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.papers import read_paper, write_paper
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, DamagedError, Store
+from tasks.load import load
 from tasks.model import find_sound_model
 from tasks.search import search
+from tasks.vector_database import opened_database
 from tasks.verify import verify
 from tests.tasks.pipeline import reindex, settings_for_tests
 
@@ -43,7 +47,7 @@ def replace_in_manifest(lake: Store, artifact: Artifact) -> None:
 def test_a_sound_release_has_no_problems(indexed: Store) -> None:
     summary = verify(indexed, SETTINGS)
     assert (summary["release"], summary["sound"], summary["problems"]) == (1, True, [])
-    assert summary["objects"] == 8
+    assert summary["objects"] == 9
     assert summary["bytes"] > 100_000_000
     assert summary["model_sound"]
 
@@ -184,3 +188,21 @@ def test_the_command_fails_if_the_release_is_damaged(indexed: Store) -> None:
     assert answer.exit_code == 2
     assert '"sound": false' in answer.stdout
     assert "error: release 1 is damaged; run image_reindex to make another" in answer.stderr
+
+
+def test_a_vector_database_is_compared_too_and_its_recall_told(
+    indexed: Store, tmp_path: Path
+) -> None:
+    settings = settings_for_tests(vector_database={"uri": str(tmp_path / "vectors.db")})
+    assert verify(indexed, settings)["vector_database"] == {"held": [], "problems": []}
+    load(indexed, settings.vector_database)
+    expected = {"held": [1], "problems": [], "recall_at_10": 1.0}
+    assert verify(indexed, settings)["vector_database"] == expected
+    with opened_database(settings.vector_database) as database:
+        database.open(1).delete([key_of("coffee_0.jpg")])
+    found = verify(indexed, settings)
+    assert found["sound"]  # the files are
+    assert found["vector_database"]["problems"] == [
+        "it holds 5 images, the release 6",
+        "coffee_0.jpg is missing",
+    ]

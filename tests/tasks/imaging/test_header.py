@@ -4,7 +4,7 @@ import tracemalloc
 import pytest
 from PIL import Image
 
-from tasks.imaging.header import RejectedImage, read_header, without_ancillary_chunks
+from tasks.imaging.header import RejectedImage, count_scans, read_header, without_ancillary_chunks
 from tests.tasks.imaging.samples import encode, every_kind, oversized, photo, png, tiff_with
 
 # Pillow also warns of the damage that is then rejected.
@@ -138,6 +138,14 @@ def test_the_tiles_of_a_tiff_are_read() -> None:
     tiled = tiff_with(encode(photo(), "TIFF"), (322, 4, 1, 16_384), (323, 3, 1, 16))
 
     assert read_header(tiled).tile == (16_384, 16)
+
+
+@pytest.mark.parametrize("before", [b"", b"\0", b"\xff"])
+@pytest.mark.parametrize("after", [b"", b"\0", b"\xff", b"\xff\xda\xff\xda"])
+def test_scans_are_counted_wherever_they_begin(before: bytes, after: bytes) -> None:
+    data = before + b"\xff\xda" + after
+
+    assert count_scans(data) == data.count(b"\xff\xda")
 
 
 def test_a_jpeg_of_endless_scans_is_rejected() -> None:

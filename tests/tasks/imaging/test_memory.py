@@ -118,10 +118,12 @@ def test_bombs_take_next_to_no_memory(tmp_path: Path) -> None:
     assert growth(tmp_path, bombs, 1_000_000) <= 2 * max(map(len, bombs)) + 16 * 2**20
 
 
-# Decodes an image in a process that may grow by so many bytes, and prints what comes of it.
+# Decodes an image in a process that may grow by so many bytes, and prints what comes of it. Pillow
+# is loaded when it is first needed; a process that cannot do so ends with that.
 SHORT = """
 import resource, sys
 from pathlib import Path
+import PIL.Image
 from tasks.imaging.decode import DecodeLimits, decode_image
 
 image = Path(sys.argv[1]).read_bytes()

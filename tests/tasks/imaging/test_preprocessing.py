@@ -17,9 +17,10 @@ from tasks.imaging.preprocessing import (
     preprocess_input,
     resized_rgb,
 )
+from tasks.imaging.scaling import Scaling
 from tests.tasks.imaging.samples import encode, photo
 
-MODES: tuple[Mode, ...] = get_args(Mode)
+MODES: list[Mode] = [mode for mode in get_args(Mode) if mode != "raw"]  # the ones of Keras
 
 
 def by_keras(rgb: npt.NDArray[np.uint8], mode: str) -> npt.NDArray[np.float32]:
@@ -142,3 +143,16 @@ def test_a_pinned_preprocessing_comes_back_equal() -> None:
 def test_a_preprocessing_that_this_code_cannot_repeat_is_refused(pinned: dict[str, object]) -> None:
     with pytest.raises(pydantic.ValidationError):
         Preprocessing.model_validate(pinned)
+
+
+def test_what_a_network_does_itself_is_left_to_it() -> None:
+    rgb = np.arange(2 * 2 * 3, dtype=np.uint8).reshape(1, 2, 2, 3)
+    np.testing.assert_array_equal(preprocess_input(rgb, "raw"), rgb.astype(np.float32))
+
+
+def test_the_arithmetic_of_another_network_is_declared() -> None:
+    rgb = np.array([[[[10, 20, 30]]]], np.uint8)
+    scaling = Scaling(order="BGR", scale=0.5, mean=(1, 2, 3), std=(2, 4, 8))
+    np.testing.assert_array_equal(preprocess_input(rgb, scaling), [[[[7, 2, 0.25]]]])
+    pinned = Preprocessing(mode=scaling)
+    assert Preprocessing.model_validate_json(pinned.model_dump_json()) == pinned

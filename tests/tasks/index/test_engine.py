@@ -7,6 +7,7 @@ import pytest
 
 from tasks.errors import UserError
 from tasks.index.engine import ImageSearchEngine
+from tasks.index.ranking import PLAIN, Ranking
 from tasks.index.rows import ArrayRows
 from tasks.index.vector_index import Vectors, build_index
 
@@ -91,6 +92,32 @@ def test_an_image_comes_first_even_among_more_duplicates_than_there_are_candidat
     vectors[0, 0] = 9
     engine = make_engine(vectors, names)
     assert engine.most_similar_to_name("1234", 3)[0] == (1.0, "1234")
+
+
+@pytest.mark.parametrize("ranking", [PLAIN, Ranking(centre=False)])
+@pytest.mark.parametrize("remembered", [1, 1000])
+def test_several_names_find_what_each_finds_alone(
+    make_vectors: MakeVectors, monkeypatch: pytest.MonkeyPatch, ranking: Ranking, remembered: int
+) -> None:
+    monkeypatch.setattr("tasks.index.engine.ROWS_TOGETHER", remembered)
+    names = [f"{row:04}" for row in range(1000)]
+    vectors = make_vectors(1000, 64)
+    vectors[500:800] = vectors[100]
+    index = build_index(lambda: [vectors], vectors.shape)
+    engine = ImageSearchEngine(
+        index, ArrayRows(vectors), ArrayRows(np.array(names)), ranking=ranking
+    )
+    asked = names[::50]
+    together = list(engine.most_similar_to_names(asked, 7))
+    assert together == [engine.most_similar_to_name(name, 7) for name in asked]
+
+
+def test_of_several_names_one_that_is_unknown_is_rejected(engine: ImageSearchEngine) -> None:
+    assert not list(engine.most_similar_to_names([]))
+    with pytest.raises(UserError, match="no image is named 'zzz'"):
+        list(engine.most_similar_to_names(["a.jpg", "zzz"]))
+    with pytest.raises(UserError, match="ask for 1 or more"):
+        list(engine.most_similar_to_names(["a.jpg"], 0))
 
 
 def test_an_image_whose_vector_is_zero_finds_itself_first_with_zero() -> None:

@@ -1,24 +1,36 @@
 from collections.abc import Callable
-from typing import Any
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tasks.index.cosine import get_cosine_similarity, normalize
-from tasks.index.nearest import find_nearest
-from tasks.index.rows import ArrayRows, Ids
+from tasks.index.nearest import OVERSAMPLE, Nearest, find_nearest_to_each
+from tasks.index.rows import ArrayRows, RowReader
 from tasks.index.vector_index import Vectors, build_index, propose
+from tests.tasks.index.counted_rows import CountedRows
 
 MakeVectors = Callable[[int, int], Vectors]
 
 
 def build(vectors: Vectors, factory: str = "RaBitQfs") -> faiss.Index:
     return build_index(lambda: [vectors], (len(vectors), vectors.shape[1]), factory)
+
+
+def find_nearest(
+    index: faiss.Index,
+    vectors: RowReader,
+    query: Vectors,
+    n: int,
+    oversample: int = OVERSAMPLE,
+    *,
+    more: int = 0,
+) -> Nearest:
+    (found,) = find_nearest_to_each(index, vectors, query[np.newaxis], n, oversample, more=more)
+    return found
 
 
 def brute_force(vectors: Vectors, query: Vectors, n: int) -> list[tuple[int, float]]:
@@ -58,16 +70,6 @@ def test_a_large_catalogue_is_ranked_as_by_brute_force(
         )
 
 
-class CountedRows(ArrayRows):
-    """Counts the rows that are read."""
-
-    read = 0
-
-    def read_rows(self, rows: Ids, /) -> npt.NDArray[Any]:
-        self.read += len(rows)
-        return super().read_rows(rows)
-
-
 @pytest.mark.parametrize(
     ("n", "oversample", "candidates"), [(1, 10, 100), (20, 10, 200), (20, 30, 600)]
 )
@@ -78,6 +80,41 @@ def test_only_candidates_are_read(
     rows = CountedRows(vectors)
     find_nearest(build(vectors, "Flat"), rows, vectors[0], n, oversample)
     assert rows.read == candidates
+
+
+@given(
+    vectors=small_catalogues,
+    rows=st.lists(st.integers(0, 39), max_size=9),
+    n=st.integers(1, 50),
+    more=st.integers(0, 50),
+)
+def test_several_queries_find_what_each_finds_alone(
+    vectors: Vectors, rows: list[int], n: int, more: int
+) -> None:
+    stored, index = ArrayRows(vectors), build(vectors)
+    queries = vectors[[row % len(vectors) for row in rows]]
+    together = find_nearest_to_each(index, stored, queries, n, more=more)
+    for query, (ids, scores) in zip(queries, together, strict=True):
+        alone = find_nearest(index, stored, query, n, more=more)
+        assert (ids.tolist(), scores.tolist()) == (alone[0].tolist(), alone[1].tolist())
+
+
+@pytest.mark.parametrize("wanted_at_once", [1, 1000, 2**20])
+def test_several_queries_read_a_row_once_a_round(
+    make_vectors: MakeVectors, monkeypatch: pytest.MonkeyPatch, wanted_at_once: int
+) -> None:
+    monkeypatch.setattr("tasks.index.nearest._WANTED_AT_ONCE", wanted_at_once)
+    vectors = make_vectors(1500, 256)
+    vectors[500:900] = make_near_copies(vectors[0], 400)  # which want a second round, and a third
+    rows, index = CountedRows(vectors), build(vectors)
+    queries = vectors[np.arange(0, 1500, 50)]
+    found = find_nearest_to_each(index, rows, queries, 5)
+    if wanted_at_once > len(queries) * len(vectors):
+        assert rows.in_order
+        assert rows.read <= 3 * len(vectors)
+    for query, (ids, scores) in zip(queries, found, strict=True):
+        alone = find_nearest(index, ArrayRows(vectors), query, 5)
+        assert (ids.tolist(), scores.tolist()) == (alone[0].tolist(), alone[1].tolist())
 
 
 def make_near_copies(vector: Vectors, count: int) -> Vectors:
@@ -96,12 +133,13 @@ def test_more_near_copies_than_candidates_are_told_apart(make_vectors: MakeVecto
         )
 
 
-def test_a_search_among_thousands_of_copies_ends() -> None:
+def test_a_search_among_thousands_of_copies_ends_and_reads_no_row_twice() -> None:
     vectors = np.ones((7000, 16), dtype=np.float32)
     vectors[0, 0] = 9
     rows = CountedRows(vectors)
     find_nearest(build(vectors), rows, vectors[1], 1)
-    assert rows.read == 100 + 400 + 1600 + 6400
+    assert 6400 <= rows.read <= len(vectors)
+    assert rows.at_once <= 128
 
 
 def test_an_index_that_proposes_too_few_is_made_up_for(make_vectors: MakeVectors) -> None:

@@ -57,6 +57,15 @@ def test_the_same_picture_comes_first_whatever_speaks_for_others(scale: float) -
     assert rerank(query, candidates, Ranking())[0] == 30
 
 
+@pytest.mark.parametrize("copies", [2, 12, 40])
+def test_equal_candidates_stay_in_their_order_whatever_is_rounded(copies: int) -> None:
+    for _ in range(20):
+        candidates = np.repeat(random_vectors(150 // copies, 2048), copies, axis=0)
+        order = rerank(candidates[-1], candidates, Ranking())
+        places = np.argsort(order).reshape(-1, copies)
+        assert (np.diff(places) == 1).all()
+
+
 def test_every_candidate_is_ranked_once_however_few_there_are() -> None:
     for count in (1, 2, 5):
         order = rerank(random_vectors(1)[0], random_vectors(count), Ranking())

@@ -1,4 +1,5 @@
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,37 @@ def test_rows_are_read_in_the_order_asked_for(store: Store, data: st.DataObject)
     assert stored.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("rows", "gap", "ranges"),
+    [
+        ([0, 5, 10, 90], 0, [(0, 1), (5, 6), (10, 11), (90, 91)]),
+        ([0, 4, 8], 0, [(0, 9)]),
+        ([90, 0, 10, 5], 160, [(0, 11), (90, 91)]),
+        (range(100), 0, [(0, 40), (40, 80), (80, 100)]),
+        (range(0, 100, 10), 160, [(0, 31), (40, 71), (80, 91)]),
+    ],
+)
+def test_rows_that_are_near_are_one_range_of_bounded_size(
+    remote: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: Sequence[int],
+    gap: int,
+    ranges: list[tuple[int, int]],
+) -> None:
+    monkeypatch.setattr("tasks.lake.arrays.CHUNK", 40 * 16)
+    monkeypatch.setattr("tasks.lake.arrays._HELD_BYTES", 50 * 16)
+    array = np.arange(400, dtype=np.float32).reshape(100, 4)
+    stored = StoredRows(remote, write_npy(remote, "a.npy", (100, 4), np.float32, [array]), gap=gap)
+    asked: list[tuple[int, int]] = []
+    read = remote.read_ranges
+    monkeypatch.setattr(
+        remote, "read_ranges", lambda path, spans: asked.extend(spans) or read(path, spans)
+    )
+    np.testing.assert_array_equal(stored.read_rows(list(rows)), array[list(rows)])
+    header = remote.stat("a.npy").bytes - array.nbytes
+    assert asked == [(header + 16 * first, header + 16 * end) for first, end in ranges]
+
+
 def test_strings_are_read_row_by_row(store: Store) -> None:
     names = np.array(["a", "ßü", "日本/🦊.jpg"])
     write_npy(store, "n.npy", names.shape, names.dtype, [names])
@@ -89,11 +121,18 @@ def test_what_is_no_array_is_refused(store: Store) -> None:
         npy_shape(store, "a.npy")
 
 
+def test_rows_that_are_kept_open_outlive_the_object(lake: Store) -> None:
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)
+    rows = StoredRows(lake, write_npy(lake, "a.npy", (3, 4), np.float32, [array]), kept_open=True)
+    lake.delete("a.npy")
+    np.testing.assert_array_equal(rows.read_rows([2, 0]), array[[2, 0]])
+
+
 def _rows_are_damaged_or_the_same(lake: Store, artifact: Artifact, array: np.ndarray) -> bool:
     """Of what is read by the row, no digest is compared: that would take all of the rows."""
     try:
         return bool(
-            np.array_equal(StoredRows(lake, artifact, mapped=True).read_rows([1]), array[1:2])
+            np.array_equal(StoredRows(lake, artifact, kept_open=True).read_rows([1]), array[1:2])
         )
     except DamagedError:
         return True

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tasks.lake import cache
-from tasks.lake.cache import local_file
+from tasks.lake.cache import local_file, local_files
 from tasks.lake.store import DamagedError, Store
 
 
@@ -27,6 +27,23 @@ def test_a_fetched_artifact_is_kept(store: Store, tmp_path: Path) -> None:
     assert local_file(store, artifact, tmp_path / "cache") == kept
 
 
+def test_files_that_belong_together_lie_beside_each_other_under_their_own_names(
+    store: Store, tmp_path: Path
+) -> None:
+    graph = store.write("model/a/m.onnx", b"graph")
+    weights = [store.write("model/a/m.data", content) for content in (b"some", b"others")]
+    if not store.local_path(""):
+        store.write("model/a/m.data", b"some")
+        some = local_files(store, [graph, weights[0]], tmp_path / "cache")[0]
+        store.write("model/a/m.data", b"others")
+        others = local_files(store, [graph, weights[1]], tmp_path / "cache")[0]
+        assert (some.parent / "m.data").read_bytes() == b"some"
+        assert (others.parent / "m.data").read_bytes() == b"others"
+        return
+    files = local_files(store, [graph, weights[1]], tmp_path / "cache")
+    assert files == [files[0].parent / "m.onnx", files[0].parent / "m.data"]
+
+
 def test_a_missing_artifact_is_an_error(store: Store, tmp_path: Path) -> None:
     artifact = store.write("model.onnx", b"content")
     store.delete("model.onnx")
@@ -39,11 +56,11 @@ def test_a_damaged_artifact_is_refused_and_not_kept(store: Store, tmp_path: Path
     store.write("model.onnx", b"changed!")
     with pytest.raises(DamagedError, match="damaged"):
         local_file(store, artifact, tmp_path / "cache")
-    assert not list((tmp_path / "cache").glob("artifacts/*"))
+    assert not list((tmp_path / "cache").glob("artifacts/*/*"))
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name.rpartition("-")[2] for path in folder.glob("artifacts/*")}
+    return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
 def test_what_was_used_least_recently_goes_when_there_is_too_much(

@@ -165,6 +165,50 @@ def test_ranges_are_cut_out_in_the_order_asked_for(store: Store) -> None:
     assert store.read_ranges("a.bin", [(90, 92), (0, 1)]) == [b"\x5a\x5b", b"\x00"]
 
 
+@pytest.mark.parametrize("most", [0, 1, 7, 100])
+def test_what_is_read_is_described_as_it_is_listed(store: Store, most: int) -> None:
+    store.write("a/b.bin", b"content")
+    (listed,) = store.objects()
+    data, found = store.read_described("a/b.bin", most)
+    assert (data, found.fingerprint, found.bytes) == (b"content"[:most], listed.fingerprint, 7)
+
+
+def test_an_empty_object_is_described_too(store: Store) -> None:
+    store.write("a.bin", b"")
+    data, found = store.read_described("a.bin", 10)
+    assert (data, found.bytes) == (b"", 0)
+
+
+def test_what_is_missing_cannot_be_described(store: Store) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.read_described("a.bin", 10)
+
+
+def test_artifacts_are_whole_if_all_have_their_size(store: Store) -> None:
+    first, second = store.write("a/1.bin", b"1"), store.write("a/b/2.bin", b"22")
+    assert store.all_whole("a", [first, second])
+    store.write("a/b/2.bin", b"2")
+    assert not store.all_whole("a", [first, second])
+
+
+def test_a_large_object_is_read_from_front_to_back_in_parts(bucket: Store) -> None:
+    data = os.urandom(3 * CHUNK + 5)
+    bucket.write("a.bin", data)
+    with bucket.open("a.bin") as stream:
+        assert stream.read(10) == data[:10]
+        assert stream.tell() == 10
+        assert stream.read() == data[10:]
+        assert stream.read(1) == b""
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_an_error(bucket: Store) -> None:
+    bucket.write("a.bin", os.urandom(5 * CHUNK))
+    with bucket.open("a.bin") as stream:
+        bucket.write("a.bin", os.urandom(5 * CHUNK))
+        with pytest.raises(OSError, match="replaced while it was read"):
+            stream.read()
+
+
 def test_nothing_lies_beyond_the_end_of_an_object(store: Store) -> None:
     store.write("empty.bin", b"")
     store.write("short.bin", b"ab")

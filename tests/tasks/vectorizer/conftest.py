@@ -13,6 +13,7 @@ from tasks.imaging.preprocessing import Preprocessing, preprocess_input, resized
 from tasks.vectorizer.backbones import get_backbone
 from tasks.vectorizer.keras_vectorizer import KerasVectorizer, build_network, feature_extractor
 from tasks.vectorizer.onnx_vectorizer import OnnxVectorizer
+from tasks.vectorizer.openvino_vectorizer import OpenvinoVectorizer
 from tasks.vectorizer.weights_archive import WeightsProvenance
 from tests.tasks.pipeline import CACHE, PHOTOS
 
@@ -22,10 +23,11 @@ PHOTO_NAMES = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png", "moto
 
 @dataclass(frozen=True)
 class Forms:
-    """A saved network in both forms."""
+    """A saved network in both forms, the second computed by either of its runtimes."""
 
     keras: KerasVectorizer
     onnx: OnnxVectorizer
+    openvino: OpenvinoVectorizer
     folder: Path
 
 
@@ -49,7 +51,12 @@ def forms(
     extractor = feature_extractor(trained[0], get_backbone("ResNet50"))
     extractor.save(folder / "m.keras")
     export_onnx(extractor, folder / "m.onnx")
-    yield Forms(KerasVectorizer(folder / "m.keras"), OnnxVectorizer(folder / "m.onnx"), folder)
+    yield Forms(
+        KerasVectorizer(folder / "m.keras"),
+        OnnxVectorizer(folder / "m.onnx"),
+        OpenvinoVectorizer(folder / "m.onnx"),
+        folder,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -27,4 +27,14 @@ def test_every_backbone_is_as_keras_has_it(backbone: Backbone) -> None:
     assert extractor.input.shape == (None, *backbone.input_shape)
     assert extractor.output.shape == (None, backbone.dimensions)
     module = inspect.getmodule(getattr(keras.applications, backbone.name))
-    assert f'mode="{backbone.preprocessing}"' in inspect.getsource(module.preprocess_input)
+    source = inspect.getsource(module.preprocess_input)
+    does = "return x\n" if backbone.preprocessing == "raw" else f'mode="{backbone.preprocessing}"'
+    assert does in source
+
+
+def test_layers_have_the_same_names_whatever_was_built_before() -> None:
+    from tasks.vectorizer.keras_vectorizer import build_network
+
+    backbone = get_backbone("MobileNetV3Large")
+    names = [[layer.name for layer in build_network(backbone).layers] for _ in range(2)]
+    assert names[0] == names[1]

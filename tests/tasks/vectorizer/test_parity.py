@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tasks.run_plan import preprocessing_of
+from tasks.settings import PipelineSettings
 from tasks.vectorizer.backbones import BACKBONES, Backbone
 from tasks.vectorizer.batches import Images
 from tasks.vectorizer.parity import parity, probe_images
@@ -39,5 +41,6 @@ def test_vectors_without_a_direction_have_no_parity(factor: float) -> None:
 
 @pytest.mark.parametrize("backbone", BACKBONES.values(), ids=lambda backbone: backbone.name)
 def test_the_probe_fits_its_backbone(backbone: Backbone) -> None:
-    probe = probe_images(backbone, count=2)
+    preprocessing = preprocessing_of(PipelineSettings(backbone=backbone.name))
+    probe = probe_images(preprocessing, count=2)
     assert (probe.shape, probe.dtype) == ((2, *backbone.input_shape), np.float32)

@@ -5,20 +5,24 @@ import numpy as np
 import pytest
 
 from tasks.errors import UserError
+from tasks.imaging.preprocessing import Preprocessing
 from tasks.index.cosine import get_cosine_similarity
-from tasks.vectorizer.backbones import get_backbone
 from tasks.vectorizer.parity import parity, probe_images
+from tasks.vectorizer.runtimes import Runtime
 from tasks.vectorizer.vectorizer import Vectorizer, load_vectorizer
 from tests.tasks.vectorizer.conftest import Forms
 
+FORM: dict[Runtime, str] = {"keras": "keras", "onnx": "onnx", "openvino": "onnx"}
 
-@pytest.fixture(params=["keras", "onnx"])
+
+@pytest.fixture(params=["keras", "onnx", "openvino"])
 def vectorizer(request: pytest.FixtureRequest, forms: Forms) -> Any:
     return getattr(forms, request.param)
 
 
-def test_keras_and_onnx_agree_on_real_photographs(forms: Forms, photos: np.ndarray) -> None:
+def test_all_runtimes_agree_on_real_photographs(forms: Forms, photos: np.ndarray) -> None:
     assert parity(forms.keras, forms.onnx, photos) >= 0.99999
+    assert parity(forms.keras, forms.openvino, photos) >= 0.99999
 
 
 def test_a_vector_for_each_image_not_normalized(vectorizer: Vectorizer, photos: np.ndarray) -> None:
@@ -69,41 +73,42 @@ def test_what_is_no_input_of_the_network_is_refused(
         vectorizer.transform(images)
 
 
-@pytest.mark.parametrize("runtime", ["keras", "onnx"])
+@pytest.mark.parametrize("runtime", ["keras", "onnx", "openvino"])
 def test_a_damaged_model_is_refused(runtime: Any, tmp_path: Path) -> None:
-    path = tmp_path / f"m.{runtime}"
+    path = tmp_path / f"m.{FORM[runtime]}"
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(UserError, match=r"cannot be loaded: .*; build the model again"):
         load_vectorizer(runtime, path)
 
 
-@pytest.mark.parametrize("runtime", ["keras", "onnx"])
+@pytest.mark.parametrize("runtime", ["keras", "onnx", "openvino"])
 def test_a_missing_model_is_refused(runtime: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be loaded"):
-        load_vectorizer(runtime, tmp_path / f"m.{runtime}")
+        load_vectorizer(runtime, tmp_path / f"m.{FORM[runtime]}")
 
 
 def test_a_model_is_loaded_by_its_runtime(forms: Forms, photos: np.ndarray) -> None:
     vectors = [
-        load_vectorizer(runtime, forms.folder / f"m.{runtime}", threads=1).transform(photos[:1])
-        for runtime in ("keras", "onnx")
+        load_vectorizer(runtime, forms.folder / f"m.{form}", threads=1).transform(photos[:1])
+        for runtime, form in FORM.items()
     ]
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-3)
+    np.testing.assert_allclose(vectors[0], vectors[2], atol=1e-3)
 
 
 def test_the_probe_is_always_the_same_and_drives_every_feature_differently(forms: Forms) -> None:
-    probe = probe_images(get_backbone("ResNet50"))
-    np.testing.assert_array_equal(probe, probe_images(get_backbone("ResNet50")))
+    probe = probe_images(Preprocessing())
+    np.testing.assert_array_equal(probe, probe_images(Preprocessing()))
     similar = get_cosine_similarity(forms.onnx.transform(probe), forms.onnx.transform(probe))
     assert similar[~np.eye(len(probe), dtype=bool)].max() < 0.999
 
 
-def test_searching_needs_no_tensorflow() -> None:
+def test_searching_needs_neither_tensorflow_nor_openvino() -> None:
     import subprocess
     import sys
 
     code = (
         "import sys, tasks.search, tasks.vectorizer.onnx_vectorizer; "
-        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+        "sys.exit(not {'tensorflow', 'keras', 'openvino'}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

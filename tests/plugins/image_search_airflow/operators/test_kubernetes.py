@@ -20,6 +20,7 @@ from kubernetes.client import ApiClient
 from image_search_airflow.operators.kubernetes import KubernetesTaskOperator
 from image_search_airflow.runner import run_task
 from image_search_airflow.runner_settings import TASK_NAMES
+from tests.docker.pod_security import breaches
 from tests.plugins.hearing import hearing
 from tests.plugins.kubernetes_api import Cluster, running_cluster
 
@@ -93,36 +94,6 @@ def test_the_schema_is_really_looked_at() -> None:
     pod["spec"]["restart"] = "Never"
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
-
-
-def breaches(pod: dict[str, Any]) -> list[str]:
-    """Returns what a pod does that the restricted Pod Security Standard (v1.37) forbids."""
-    spec, found = pod["spec"], []
-    of_pod = spec.get("securityContext", {})
-    found += [name for name in ("hostNetwork", "hostPID", "hostIPC") if spec.get(name)]
-    allowed = {
-        *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image"),
-        *("persistentVolumeClaim", "projected", "secret"),
-    }
-    found += [it["name"] for it in spec.get("volumes", ()) if it.keys() - allowed - {"name"}]
-    for container in spec["containers"] + spec.get("initContainers", []):
-        rights = container.get("securityContext", {})
-        either = {**of_pod, **rights}
-        capabilities = rights.get("capabilities", {})
-        checks = {
-            "allowPrivilegeEscalation": rights.get("allowPrivilegeEscalation") is False,
-            "privileged": not rights.get("privileged"),
-            "drop": "ALL" in capabilities.get("drop", ()),
-            "add": set(capabilities.get("add", ())) <= {"NET_BIND_SERVICE"},
-            "runAsNonRoot": either.get("runAsNonRoot") is True,
-            "runAsUser": either.get("runAsUser") != 0,
-            "seccompProfile": either.get("seccompProfile", {}).get("type")
-            in ("RuntimeDefault", "Localhost"),
-            "ports": not any(port.get("hostPort") for port in container.get("ports", ())),
-            "procMount": rights.get("procMount", "Default") == "Default",
-        }
-        found += [f"{container['name']}: {name}" for name, kept in checks.items() if not kept]
-    return found
 
 
 @pytest.mark.parametrize("name", TASK_NAMES)

@@ -1,0 +1,58 @@
+"""The one way of a release from pictures to vectors: its preprocessing, its model."""
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.imaging.canvas import Image
+from tasks.imaging.preprocessing import Preprocessing, preprocess_input, resized_rgb
+from tasks.lake.manifest import Manifest
+from tasks.lake.store import Store
+from tasks.model import card_of_release, open_vectorizer, usual_runtime
+from tasks.settings import Settings
+from tasks.vectorizer.batches import embed_views
+from tasks.vectorizer.vectorizer import Vectorizer
+
+
+class ReleaseVectorizer:
+    """Embeds pictures as the catalogue was. The model is loaded when the first picture needs it.
+
+    Args:
+        lake: the data lake.
+        release: whose preprocessing and model.
+        settings: threads and cache of this machine.
+        few: the model is to start soon, for few pictures, not to be fast for many.
+    """
+
+    def __init__(self, lake: Store, release: Manifest, settings: Settings, *, few: bool) -> None:
+        self.preprocessing = Preprocessing.model_validate(release.preprocessing)
+        self._lake, self._model, self._settings, self._few = lake, release.model, settings, few
+        self._vectorizer: Vectorizer | None = None
+
+    def of_pictures(self, images: list[Image]) -> npt.NDArray[np.float32]:
+        """Returns (n, d) float32, row i for image i.
+
+        Args:
+            images: each (h, w, 3) uint8, BGR.
+
+        Raises:
+            DamagedError: the model is missing or damaged.
+        """
+        return self.of_resized([resized_rgb(image, self.preprocessing) for image in images])
+
+    def of_resized(self, images: list[Image]) -> npt.NDArray[np.float32]:
+        """Returns (n, d) float32, row i for image i.
+
+        Args:
+            images: each of the shape of `preprocessing`, uint8, RGB.
+
+        Raises:
+            DamagedError: the model is missing or damaged.
+            UserError: this machine cannot compute it.
+        """
+        if self._vectorizer is None:
+            card = card_of_release(self._lake, self._model)
+            self._vectorizer = open_vectorizer(
+                self._lake, card, usual_runtime(card), self._settings, few=self._few
+            )
+        batch = preprocess_input(np.stack(images), self.preprocessing.mode)
+        return embed_views(self._vectorizer.transform, batch, self.preprocessing.views)

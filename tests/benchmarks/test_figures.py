@@ -1,0 +1,12 @@
+from benchmarks.figures import Spread, in_turns, spread_of
+
+
+def test_a_spread_is_the_median_between_lowest_and_highest() -> None:
+    assert spread_of([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0)
+
+
+def test_ways_are_done_once_untimed_and_then_in_turns() -> None:
+    done: list[str] = []
+    taken = in_turns({"a": lambda: done.append("a"), "b": lambda: done.append("b")}, repeats=2)
+    assert done == ["a", "b", "a", "b", "a", "b"]
+    assert set(taken) == {"a", "b"}
