@@ -1,7 +1,7 @@
 """`Needs`: what `prune` must leave, as somebody searches with it, builds on it or works on it."""
 
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import TypeVar
 
 from tasks.errors import UserError
@@ -93,8 +93,7 @@ class Needs:  # pylint: disable=too-many-instance-attributes  # four sets, and w
         for run in set(run_keys(self._lake)) - self._known_runs:
             found = {item.path: item.modified for item in self._lake.objects(layout.run(run))}
             plan = _plan(self._lake, run) if layout.plan(run) in found else None
-            # The first thing that a run which is being planned writes is its listing.
-            if plan or not any(path.startswith(layout.run(run, "listings/")) for path in found):
+            if plan or not _may_be_planned(run, found):
                 self._known_runs.add(run)
             if not _is_unfinished(run, found, plan, self._retention):
                 continue
@@ -131,6 +130,15 @@ def _kept_releases(
         if releases.is_sound(release) and releases.held(release.version) is None:
             sound += 1
             superseded = release.created_seconds
+
+
+def _may_be_planned(run: str, found: Iterable[str]) -> bool:
+    """Tells whether a run without a plan may be about to get one.
+
+    The first thing that it writes is its listing; on a disk the folder is there before.
+    """
+    paths = list(found)
+    return not paths or any(path.startswith(layout.run(run, "listings/")) for path in paths)
 
 
 def _plan(lake: Store, run: str) -> RunPlan | None:

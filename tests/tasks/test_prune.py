@@ -301,6 +301,26 @@ def test_a_run_that_gets_its_plan_meanwhile_is_noticed(
     assert indexed.folders(layout.LANDING)
 
 
+def test_a_run_whose_folder_was_there_before_its_first_object_is_noticed(
+    indexed: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_the_release(indexed)
+    # On a disk the folders come first, then what is written goes there under another name.
+    (tmp_path / "lake" / layout.run("late", "listings")).mkdir(parents=True)
+    began = []
+
+    def begin_the_run_then_delete(path: str) -> None:
+        if not began:
+            began.append(plan(indexed, "late", SETTINGS))
+        delete(path)
+
+    delete = indexed.delete
+    monkeypatch.setattr(indexed, "delete", begin_the_run_then_delete)
+    prune(indexed, NOTHING_STAYS.model_copy(update={"abandoned_days": 1}))
+    assert began
+    assert etl(indexed, "late", began[0]["shards"][0]["shard"])["already_complete"]
+
+
 def test_a_shard_that_is_used_again_is_kept_as_a_new_one(indexed: Store) -> None:
     forget_the_release(indexed)
     for zone in (layout.LANDING, layout.FEATURE_STORE, layout.MODEL):
