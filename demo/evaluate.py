@@ -37,7 +37,7 @@ WAYS: Mapping[str, Mapping[str, str]] = {
     "multi_crop, area, ranked": {"RESIZE": "multi_crop"},
     "stretch, centred": {"RANKING__CANDIDATES": "0"},
     "stretch, candidates without centring": {"RANKING__CENTRE": "false"},
-    "stretch, query expansion alone": {"RANKING__NEIGHBOURS": "1", "RANKING__POWER": "9"},
+    "stretch, fewer candidates": {"RANKING__CANDIDATES": "100"},
     "stretch, ranked, in int8": {"PRECISION": "int8"},
     "default: stretch, area, ranked": {},
 }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+import pydantic
 
 from tasks.index.ranking import PLAIN, Ranking
 from tasks.lake import layout
@@ -11,9 +12,14 @@ from tasks.lake.store import Store
 
 
 def ranking_of(release: Manifest) -> Ranking:
-    """Returns the settings of a release; one made before there were any ranks by similarity."""
+    """Returns the settings of a release; one that ranks in a way unknown here: by similarity."""
     pinned = release.pipeline.get("ranking")
-    return PLAIN if pinned is None else Ranking.model_validate(pinned)
+    if pinned is None:
+        return PLAIN
+    try:
+        return Ranking.model_validate(pinned)
+    except pydantic.ValidationError:
+        return PLAIN.model_copy(update={"centre": layout.MEAN_VECTOR in release.artifacts})
 
 
 def read_mean(lake: Store, release: Manifest) -> npt.NDArray[np.float32] | None:

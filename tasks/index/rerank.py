@@ -1,4 +1,9 @@
-"""The order of candidates: each is judged together with its neighbours among them."""
+"""The order of candidates: each is judged by the neighbours that it shares with the query.
+
+This is k-reciprocal encoding (Zhong, Zheng, Cao and Li: Re-ranking Person Re-identification with
+k-reciprocal Encoding, CVPR 2017, https://arxiv.org/abs/1701.08398), kept to what one search looks
+at, and with cosine similarities.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +19,8 @@ _threads = ThreadpoolController()  # looks for NumPy's, which is loaded by now
 
 Vectors = npt.NDArray[np.float32]
 Relevances = npt.NDArray[np.float64]
+_Matrix = npt.NDArray[np.float32]
+_Members = npt.NDArray[np.bool_]
 
 
 def rerank(query: Vectors, candidates: Vectors, ranking: Ranking) -> Ids:
@@ -36,11 +43,10 @@ def rerank(query: Vectors, candidates: Vectors, ranking: Ranking) -> Ids:
 
 
 def relevances(query: Vectors, candidates: Vectors, ranking: Ranking) -> Relevances:
-    """Returns how relevant candidates are to a query, judged with their neighbours.
+    """Returns how relevant candidates are to a query, judged by the neighbours they share.
 
-    The query and each candidate are averaged with those of the candidates that are most similar to
-    them, and compared as averages (database-side augmentation and query expansion, kept to what
-    one search looks at). An image that only looks alike by accident has other neighbours.
+    Two are reciprocal neighbours if each is among the most similar of the other. What looks alike
+    by accident has other neighbours.
 
     Args:
         query: (d,), centred as the release wants it.
@@ -48,17 +54,18 @@ def relevances(query: Vectors, candidates: Vectors, ranking: Ranking) -> Relevan
         ranking: of the release.
 
     Returns:
-        (n,): cosines of the averages; those of the same picture as the query are above all others.
+        (n,): Jaccard similarities of the neighbourhoods, weighted with the cosines, at most 1; 2
+        more for the same picture as the query.
     """
     nodes = _unit(np.concatenate([query[np.newaxis], candidates]))
     similar = nodes @ nodes.T
-    counts = np.full(len(nodes), ranking.neighbours)
-    counts[0] = ranking.query_neighbours
-    weights = _weights(similar, counts, ranking.power)
-    mixed = weights @ similar
-    lengths = np.sqrt(np.vecdot(mixed, weights))
-    cosines = (mixed[0] @ weights.T) / np.maximum(lengths * lengths[0], np.finfo(np.float32).tiny)
-    return np.asarray(cosines[1:] + 2.0 * (similar[0, 1:] >= 1 - _SAME), np.float64)
+    encoded = _encode(similar, ranking)
+    # Each row sums to 1, so what two have together is 2 less what they share.
+    shared = np.minimum(encoded, encoded[0]).sum(axis=1)
+    jaccard = shared / (2 - shared)
+    weight = ranking.cosine_weight
+    found = (1 - weight) * jaccard + weight * similar[0] + 2.0 * (similar[0] >= 1 - _SAME)
+    return np.asarray(found[1:], np.float64)
 
 
 def _firsts(candidates: Vectors) -> Ids:
@@ -73,19 +80,43 @@ def _unit(vectors: Vectors) -> Vectors:
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
 
 
-def _weights(
-    similar: npt.NDArray[np.float32], counts: npt.NDArray[np.int64], power: float
-) -> npt.NDArray[np.float32]:
-    """Returns the weight of each node in the average of each: 1 for itself, 0 for most."""
+def _encode(similar: _Matrix, ranking: Ranking) -> _Matrix:
+    """Returns for each node (row) how much each other is its neighbour; rows sum to 1."""
+    nearest = _nearest(similar, max(ranking.neighbours, ranking.averaged - 1))
+    reciprocal = _reciprocal(nearest[:, : 1 + ranking.neighbours])
+    half = (min(ranking.neighbours, len(similar) - 1) + 1) // 2
+    closest = _reciprocal(nearest[:, : 1 + max(1, half)])
+    neighbours = reciprocal | _neighbours_of_neighbours(reciprocal, closest)
+    # exp(-d) of the squared Euclidean distance d of two unit vectors.
+    encoded = np.where(neighbours, np.exp(2 * similar - 2), np.float32(0))
+    encoded /= encoded.sum(axis=1, keepdims=True)
+    return np.asarray(encoded[nearest[:, : ranking.averaged]].mean(axis=1), np.float32)
+
+
+def _nearest(similar: _Matrix, count: int) -> Ids:
+    """Returns (n, 1 + count) the most similar of each node, itself first, then in order."""
+    kept = min(1 + count, len(similar))
     distance = -similar
-    np.fill_diagonal(distance, np.inf)
-    most = min(int(counts.max()), len(similar) - 1)
-    # Those up to each count come first, in whatever order: sorting all takes four times as long.
-    # np.unique would load numpy.ma, a twentieth of a search by name.
-    ends = sorted(set(np.minimum(counts, most).tolist()))
-    nearest = np.argpartition(distance, ends, axis=1)[:, :most]
-    strength = np.maximum(-np.take_along_axis(distance, nearest, axis=1), 0) ** np.float32(power)
-    strength[np.arange(most) >= counts[:, np.newaxis]] = 0
-    weights = np.eye(len(similar), dtype=np.float32)
-    np.put_along_axis(weights, nearest, strength, axis=1)
-    return weights
+    np.fill_diagonal(distance, -np.inf)
+    # Sorting all takes four times as long.
+    nearest = np.argpartition(distance, kept - 1, axis=1)[:, :kept]
+    order = np.argsort(np.take_along_axis(distance, nearest, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(nearest, order, axis=1)
+
+
+def _reciprocal(nearest: Ids) -> _Members:
+    """Returns (n, n) whether two are among the most similar of each other."""
+    near = np.zeros((len(nearest), len(nearest)), np.bool_)
+    np.put_along_axis(near, nearest, True, axis=1)
+    return near & near.T
+
+
+def _neighbours_of_neighbours(reciprocal: _Members, closest: _Members) -> _Members:
+    """Returns whose close neighbours join in: those of whom most are one's neighbours already."""
+    shared = _product(reciprocal, closest.T)
+    trusted = reciprocal & (shared > closest.sum(axis=1) * np.float32(2 / 3))
+    return _product(trusted, closest) > 0
+
+
+def _product(left: _Members, right: _Members) -> _Matrix:
+    return left.astype(np.float32) @ right.astype(np.float32)

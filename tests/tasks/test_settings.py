@@ -116,7 +116,12 @@ def test_settings_that_are_refused_are_not_repeated(where: str) -> None:
 
 @pytest.mark.parametrize(
     "ranking",
-    [{"neighbours": 10**20}, {"query_neighbours": 10**20}, {"power": float("inf")}, {"power": 0}],
+    [
+        {"neighbours": 10**20},
+        {"averaged": 10**20},
+        {"cosine_weight": float("inf")},
+        {"averaged": 0},
+    ],
 )
 def test_a_ranking_that_no_search_could_compute_is_refused(ranking: dict[str, float]) -> None:
     with pytest.raises(UserError, match=r"pipeline\.ranking"):

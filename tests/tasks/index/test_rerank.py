@@ -11,31 +11,66 @@ def random_vectors(count: int, dimensions: int = 64) -> np.ndarray:
     return RNG.standard_normal((count, dimensions)).astype(np.float32)
 
 
-def by_the_letter(query: np.ndarray, candidates: np.ndarray, ranking: Ranking) -> np.ndarray:
-    """What the docstring says, one vector after the other."""
+def by_the_letter(query: np.ndarray, candidates: np.ndarray, ranking: Ranking) -> list[float]:
+    """What the paper says, one set after the other."""
     nodes = np.concatenate([query[np.newaxis], candidates]).astype(np.float64)
     nodes /= np.linalg.norm(nodes, axis=1, keepdims=True)
-    averages = []
-    for row, node in enumerate(nodes):
-        similar = nodes @ node
-        similar[row] = -np.inf
-        count = ranking.neighbours if row else ranking.query_neighbours
-        nearest = np.argsort(-similar)[:count]
-        weights = np.maximum(similar[nearest], 0) ** ranking.power
-        average = node + (weights[:, np.newaxis] * nodes[nearest]).sum(axis=0)
-        averages.append(average / np.linalg.norm(average))
-    return np.stack(averages[1:]) @ averages[0]
+    everyone = range(len(nodes))
+    distance = ((nodes[:, np.newaxis] - nodes) ** 2).sum(axis=2)
+    nearest = [
+        sorted(everyone, key=lambda other, one=one: distance[one, other]) for one in everyone
+    ]
+
+    def reciprocal(one: int, k: int) -> set[int]:
+        return {other for other in nearest[one][: k + 1] if one in nearest[other][: k + 1]}
+
+    def encoded(one: int) -> np.ndarray:
+        k = min(ranking.neighbours, len(nodes) - 1)
+        neighbours = reciprocal(one, k)
+        for other in list(neighbours):
+            joining = reciprocal(other, max(1, (k + 1) // 2))
+            if len(joining & reciprocal(one, k)) > 2 / 3 * len(joining):
+                neighbours |= joining
+        weights = np.array([np.exp(-distance[one, it]) * (it in neighbours) for it in everyone])
+        return weights / weights.sum()
+
+    codes = [encoded(one) for one in everyone]
+    query_code, *others = (
+        np.mean([codes[near] for near in nearest[one][: ranking.averaged]], axis=0)
+        for one in everyone
+    )
+    share = ranking.cosine_weight
+    return [
+        (1 - share) * np.minimum(query_code, code).sum() / np.maximum(query_code, code).sum()
+        + share * nodes[0] @ nodes[1 + row]
+        for row, code in enumerate(others)
+    ]
 
 
 @pytest.mark.parametrize(
     "ranking",
-    [Ranking(), Ranking(neighbours=2, query_neighbours=0), Ranking(neighbours=99, power=0.5)],
+    [
+        Ranking(),
+        Ranking(neighbours=2, averaged=1),
+        Ranking(neighbours=7, averaged=6, cosine_weight=0.5),
+        Ranking(neighbours=99),
+        Ranking(averaged=99, cosine_weight=0),
+    ],
     ids=str,
 )
-def test_relevance_is_the_cosine_of_averages_with_the_neighbours(ranking: Ranking) -> None:
-    query, candidates = random_vectors(1)[0], random_vectors(30)
+@pytest.mark.parametrize("count", [1, 2, 60])
+def test_relevance_is_that_of_the_paper(ranking: Ranking, count: int) -> None:
+    query, candidates = random_vectors(1, 8)[0], random_vectors(count, 8)
     expected = by_the_letter(query, candidates, ranking)
     assert relevances(query, candidates, ranking) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_neighbourhood_takes_in_those_of_whom_most_belong_to_it() -> None:
+    one, two = np.eye(2, 8, dtype=np.float32)
+    chain = np.stack([np.cos(angle) * one + np.sin(angle) * two for angle in np.arange(12) / 12])
+    alone = relevances(chain[0], chain[1:], Ranking(neighbours=4, averaged=1, cosine_weight=0))
+    assert alone[3] > 0  # beyond the four that are nearest, some neighbours are shared
+    assert not alone[9:].any()
 
 
 def test_one_that_looks_alike_by_accident_comes_after_those_of_the_querys_kind() -> None:
