@@ -38,6 +38,7 @@ WAYS: Mapping[str, Mapping[str, str]] = {
     "stretch, centred": {"RANKING__CANDIDATES": "0"},
     "stretch, candidates without centring": {"RANKING__CENTRE": "false"},
     "stretch, fewer candidates": {"RANKING__CANDIDATES": "100"},
+    "stretch, area, in int8": {"PRECISION": "int8", **PLAIN},
     "stretch, ranked, in int8": {"PRECISION": "int8"},
     "default: stretch, area, ranked": {},
 }

@@ -20,7 +20,7 @@ from tasks.release_arrays import open_rows
 from tasks.release_ranking import ranking_of, read_mean
 from tasks.settings import Settings
 
-_PROBES = 200
+_PROBES = 180
 _NEIGHBOURS = 10
 # Asked for: the image itself and its neighbours; more where only one release has some of those.
 # Not more at once: images far down the list are about equally unlike it, and to tell those apart

@@ -39,7 +39,7 @@ _FULL_BATCHES = 10_000
 _LISTINGS = 1.1  # requests a thousand images
 _READS = 2  # requests an image that is read
 # Of each release `evaluate` looks at 200 images and their candidates: once, and at most once alone.
-_PROBES = 200
+_PROBES = 180
 _CANDIDATES = _PROBES * PIPELINE.ranking.candidates
 _PROBE_READS = 2 * _PROBES
 _FROM_POINTS = (("plan", "plan"), ("publish", "publish"), ("evaluate", "evaluate"))

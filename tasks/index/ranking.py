@@ -25,7 +25,7 @@ class Ranking(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     centre: bool = True
-    candidates: int = pydantic.Field(200, ge=0, le=1000)
+    candidates: int = pydantic.Field(180, ge=0, le=1000)
     neighbours: int = pydantic.Field(20, ge=1, le=1000)
     averaged: int = pydantic.Field(3, ge=1, le=1000)
     cosine_weight: float = pydantic.Field(0.2, ge=0, le=1)

@@ -330,7 +330,7 @@ def made_night(
     }
 
 
-@pytest.mark.parametrize(("task", "requests"), [("publish", 110), ("evaluate", 52)])
+@pytest.mark.parametrize(("task", "requests"), [("publish", 110), ("evaluate", 60)])
 def test_vectors_are_read_in_blocks_and_not_row_by_row(
     made_night: dict[str, Cost], task: str, requests: int
 ) -> None:
