@@ -152,9 +152,8 @@ def _networks(packages: Path, folder: Path) -> Iterator[tuple[str, Mapping[str, 
             _make(parts, side, packages, file)
         sides = {"HEIGHT": str(side), "WIDTH": str(side)}
         declared = _settings({"FILE": str(file), "NAME": file.stem, **sides})
-        declared |= {"RESIZE": resize}
-        if parts == (_POOLED,):
-            declared |= {"INDEX_FACTORY": "Flat"}  # RaBitQ misses too much of it, `publish` says
+        # Of vectors of 4,608 and more dimensions RaBitQ misses too much, as `publish` says.
+        declared |= {"RESIZE": resize, "INDEX_FACTORY": "Flat"}
         yield f"{' + '.join(parts)}, {resize}", declared
     yield "ViT-S/14, eleventh block", _settings({"FILE": str(packages / _VIT_FILE), **_VIT})
 
