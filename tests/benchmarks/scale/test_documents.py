@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from benchmarks.scale.growth import read_points, table
 from benchmarks.scale.s3_requests import S3_POINTS
 from benchmarks.scale.s3_requests import table as s3_table
@@ -7,8 +9,9 @@ from benchmarks.scale.s3_requests import table as s3_table
 SCALING = Path(__file__).parents[3] / "docs" / "scaling.md"
 
 
-def test_the_table_in_the_documentation_is_that_of_the_points() -> None:
-    assert table(read_points()) in SCALING.read_text(encoding="utf-8")
+@pytest.mark.parametrize("dimensions", [2048, 512])
+def test_the_table_in_the_documentation_is_that_of_the_points(dimensions: int) -> None:
+    assert table(read_points(), dimensions) in SCALING.read_text(encoding="utf-8")
 
 
 def test_the_table_of_the_s3_server_is_that_of_its_points() -> None:
