@@ -57,8 +57,7 @@ def relevances(query: Vectors, candidates: Vectors, ranking: Ranking) -> Relevan
         (n,): Jaccard similarities of the neighbourhoods, weighted with the cosines, at most 1; 2
         more for the same picture as the query.
     """
-    nodes = _unit(np.concatenate([query[np.newaxis], candidates]))
-    similar = nodes @ nodes.T
+    similar = _cosines(np.concatenate([query[np.newaxis], candidates]))
     encoded = _encode(similar, ranking)
     # Each row sums to 1, so what two have together is 2 less what they share.
     shared = np.minimum(encoded, encoded[0]).sum(axis=1)
@@ -75,9 +74,14 @@ def _firsts(candidates: Vectors) -> Ids:
     return np.maximum.accumulate(np.where(begins, np.arange(len(candidates)), 0))
 
 
-def _unit(vectors: Vectors) -> Vectors:
-    lengths = np.sqrt(np.vecdot(vectors, vectors))[:, np.newaxis]
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), np.float32)
+def _cosines(vectors: Vectors) -> _Matrix:
+    """Returns (n, n) the cosine of each with each; 0 for what has no direction."""
+    products = vectors @ vectors.T
+    lengths = np.sqrt(np.diagonal(products))
+    inverse = np.where(lengths > 0, 1 / np.where(lengths > 0, lengths, 1), 0)
+    products *= inverse
+    products *= inverse[:, np.newaxis]
+    return products
 
 
 def _encode(similar: _Matrix, ranking: Ranking) -> _Matrix:
@@ -113,10 +117,7 @@ def _reciprocal(nearest: Ids) -> _Members:
 
 def _neighbours_of_neighbours(reciprocal: _Members, closest: _Members) -> _Members:
     """Returns whose close neighbours join in: those of whom most are one's neighbours already."""
-    shared = _product(reciprocal, closest.T)
-    trusted = reciprocal & (shared > closest.sum(axis=1) * np.float32(2 / 3))
-    return _product(trusted, closest) > 0
-
-
-def _product(left: _Members, right: _Members) -> _Matrix:
-    return left.astype(np.float32) @ right.astype(np.float32)
+    near = closest.astype(np.float32)  # symmetric
+    shared = reciprocal.astype(np.float32) @ near
+    trusted = reciprocal & (shared > near.sum(axis=1) * np.float32(2 / 3))
+    return np.asarray(trusted.astype(np.float32) @ near > 0, np.bool_)
