@@ -49,7 +49,7 @@ def relevances(query: Vectors, candidates: Vectors, ranking: Ranking) -> Relevan
     by accident has other neighbours.
 
     Args:
-        query: (d,), centred as the release wants it.
+        query: (d,), centred as the release wants it, of any length.
         candidates: (n, d), the same, most similar first.
         ranking: of the release.
 
@@ -57,7 +57,8 @@ def relevances(query: Vectors, candidates: Vectors, ranking: Ranking) -> Relevan
         (n,): Jaccard similarities of the neighbourhoods, weighted with the cosines, at most 1; 2
         more for the same picture as the query.
     """
-    similar = _cosines(np.concatenate([query[np.newaxis], candidates]))
+    direction = query / (np.abs(query).max() or 1)
+    similar = _cosines(np.concatenate([direction[np.newaxis], candidates]))
     encoded = _encode(similar, ranking)
     # Each row sums to 1, so what two have together is 2 less what they share.
     shared = np.minimum(encoded, encoded[0]).sum(axis=1)

@@ -92,6 +92,18 @@ def test_the_same_picture_comes_first_whatever_speaks_for_others(scale: float) -
     assert rerank(query, candidates, Ranking())[0] == 30
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e25])
+def test_the_length_of_the_query_changes_nothing(scale: float) -> None:
+    query, candidates = random_vectors(1)[0], random_vectors(30)
+    expected = relevances(query, candidates, Ranking())
+    found = relevances(query * np.float32(scale), candidates, Ranking())
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_query_without_a_direction_does_no_harm() -> None:
+    assert np.isfinite(relevances(np.zeros(64, np.float32), random_vectors(5), Ranking())).all()
+
+
 @pytest.mark.parametrize("copies", [2, 12, 40])
 def test_equal_candidates_stay_in_their_order_whatever_is_rounded(copies: int) -> None:
     for _ in range(20):
