@@ -37,7 +37,7 @@ WAYS: Mapping[str, Mapping[str, str]] = {
     "multi_crop, area, ranked": {"RESIZE": "multi_crop"},
     "stretch, centred": {"RANKING__CANDIDATES": "0"},
     "stretch, candidates without centring": {"RANKING__CENTRE": "false"},
-    "stretch, fewer candidates": {"RANKING__CANDIDATES": "100"},
+    "stretch, 200 candidates": {"RANKING__CANDIDATES": "200"},
     "stretch, area, in int8": {"PRECISION": "int8", **PLAIN},
     "stretch, ranked, in int8": {"PRECISION": "int8"},
     "default: stretch, area, ranked": {},
