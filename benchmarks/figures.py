@@ -97,6 +97,8 @@ def in_turns(
     ways: Mapping[str, Callable[[], Any]],
     repeats: int = REPEATS,
     clock: Callable[[], float] = time.perf_counter,
+    *,
+    settle: float = 0.0,
 ) -> dict[str, Spread]:
     """Times ways of doing a thing in turns, so that what else the machine does hits all of them.
 
@@ -104,6 +106,8 @@ def in_turns(
         ways: what to time, by name. Each is done once before, untimed.
         repeats: how often each is timed.
         clock: `time.process_time` for what takes milliseconds, where others wait for the machine.
+        settle: seconds to wait before each; threads of some runtimes spin on after their work, in
+            the time of whoever comes next.
 
     Returns:
         The seconds of each.
@@ -113,6 +117,7 @@ def in_turns(
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, way in ways.items():
+            time.sleep(settle)
             started = clock()
             way()
             taken[name].append(clock() - started)

@@ -12,7 +12,9 @@ from tasks.errors import UserError
 from tasks.parallel import cores
 from tasks.vectorizer.batches import Images, transform_in_batches
 
-_BATCH_SIZE = 8  # more is no faster, and costs 14 MB an image
+# What such a batch puts out between two layers stays near the processor: a twentieth more images a
+# second than with twice as many, or half.
+_BATCH_SIZE, _BATCH_SIZE_BFLOAT16 = 4, 8
 
 
 class OpenvinoVectorizer:
@@ -58,6 +60,7 @@ class OpenvinoVectorizer:
             ) from error
         self._shape = tuple(side.get_length() for side in list(network.input().partial_shape)[1:])
         self._dimensions = int(network.output().partial_shape[1].get_length())
+        self._batch_size = _BATCH_SIZE_BFLOAT16 if bfloat16 else _BATCH_SIZE
         self._request, self._one_at_a_time = network.create_infer_request(), threading.Lock()
 
     @property
@@ -67,7 +70,9 @@ class OpenvinoVectorizer:
 
     def transform(self, images: Images) -> npt.NDArray[np.float32]:
         """See `Vectorizer.transform`."""
-        return transform_in_batches(self._run, images, self._shape, self._dimensions, _BATCH_SIZE)
+        return transform_in_batches(
+            self._run, images, self._shape, self._dimensions, self._batch_size
+        )
 
     def _run(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with self._one_at_a_time:
