@@ -4,9 +4,9 @@ import hashlib
 import itertools
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -51,12 +51,41 @@ class _Loaded:
     rgb: npt.NDArray[np.uint8]
 
 
+class _SomeRejectedError(Exception):
+    """Not all images of a shard can be used."""
+
+
+@dataclass
+class _Landed:
+    """What has become of the images of a shard so far."""
+
+    loaded: list[_Loaded] = field(default_factory=list)
+    rejected: list[RejectedMember] = field(default_factory=list)
+
+    def add(self, outcomes: Iterable[_Loaded | RejectedMember]) -> Iterator[npt.NDArray[np.uint8]]:
+        """Takes in all outcomes, and yields pixels until something is rejected.
+
+        Raises:
+            _SomeRejectedError: at the end, if something was.
+        """
+        for outcome in outcomes:
+            if isinstance(outcome, RejectedMember):
+                logger.warning("rejected %r: %s", outcome.name, outcome.reason)
+                self.rejected.append(outcome)
+                continue
+            self.loaded.append(outcome)
+            if not self.rejected:
+                yield outcome.rgb[np.newaxis]
+        if self.rejected:
+            raise _SomeRejectedError
+
+
 def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
     """Fetches, decodes and resizes the images of a shard.
 
-    While images are decoded, the next ones are read. Memory holds the resized shard, two images a
-    thread in the making, at most `max_bytes` and `max_pixels` each, and files read ahead: 64 MiB of
-    them, or a single one that is larger.
+    While images are decoded, the next ones are read and those before are written. Memory holds the
+    resized shard, two images a thread in the making, at most `max_bytes` and `max_pixels` each, and
+    files read ahead: 64 MiB of them, or a single one that is larger.
 
     Args:
         lake: the data lake.
@@ -86,32 +115,30 @@ def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
 
 def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport:
     members = list(read_lines(lake, plan.members(shard), Image))
-    loaded, rejected = [], []
-    for outcome in track(_load_all(lake, plan, members, threads), len(members), "reading images"):
-        if isinstance(outcome, RejectedMember):
-            logger.warning("rejected %r: %s", outcome.name, outcome.reason)
-            rejected.append(outcome)
-        else:
-            loaded.append(outcome)
-    if denied := {member.name for member in rejected if member.reason == ACCESS_DENIED}:
-        _require_access(lake, plan, denied)
-    names = np.array([image.name for image in loaded], dtype=np.str_)
-    digests = np.array([image.sha256 for image in loaded], dtype="U64")
-    attempt = uuid.uuid4().hex  # a place that nobody else writes to, see `seals`
-    pixels = (image.rgb[np.newaxis] for image in loaded)
-    rows = len(loaded)
+    outcomes = track(_load_all(lake, plan, members, threads), len(members), "reading images")
+    attempt = layout.landing(shard, uuid.uuid4().hex)  # nobody else writes to it, see `seals`
+    path, shape = f"{attempt}/{layout.NPY_RESIZED_RGB}", plan.preprocessing.shape
+    landed = _Landed()
+    try:
+        # The number of rows comes first, so this holds as long as nothing is rejected.
+        resized = write_npy(lake, path, (len(members), *shape), np.uint8, landed.add(outcomes))
+    except _SomeRejectedError:
+        _require_access(lake, plan, landed.rejected)
+        pixels = (image.rgb[np.newaxis] for image in landed.loaded)
+        resized = write_npy(lake, path, (len(landed.loaded), *shape), np.uint8, pixels)
+    columns = {
+        layout.NPY_IMAGE_DIGESTS: np.array([image.sha256 for image in landed.loaded], "U64"),
+        layout.NPY_IMAGE_NAMES: np.array([image.name for image in landed.loaded], np.str_),
+    }
+    written = (
+        write_npy(lake, f"{attempt}/{name}", column.shape, column.dtype, [column])
+        for name, column in columns.items()
+    )
     report = LandingReport(
         shard=shard,
-        images=rows,
-        rejected=rejected,
-        artifacts=[
-            write_npy(lake, layout.landing(shard, f"{attempt}/{name}"), shape, dtype, batches)
-            for name, shape, dtype, batches in (
-                (layout.NPY_RESIZED_RGB, (rows, *plan.preprocessing.shape), np.uint8, pixels),
-                (layout.NPY_IMAGE_DIGESTS, (rows,), digests.dtype, [digests]),
-                (layout.NPY_IMAGE_NAMES, (rows,), names.dtype, [names]),
-            )
-        ],
+        images=len(landed.loaded),
+        rejected=landed.rejected,
+        artifacts=[resized, *written],
     )
     return complete_landing(lake, report)
 
@@ -172,12 +199,17 @@ def _unread(member: Image, error: OSError) -> RejectedMember:
     return RejectedMember(name=member.name, reason="gone since the run began", passing=True)
 
 
-def _require_access(lake: Store, plan: RunPlan, denied: set[str]) -> None:
-    """Makes sure that another image can be read: else the credentials are wrong, or have expired.
+def _require_access(lake: Store, plan: RunPlan, rejected: Iterable[RejectedMember]) -> None:
+    """Makes sure that, if an image was denied, another one can be read.
+
+    Else the credentials are wrong, or have expired.
 
     Raises:
         PermissionError: none can, of the first hundreds.
     """
+    denied = {member.name for member in rejected if member.reason == ACCESS_DENIED}
+    if not denied:
+        return
     catalogue = open_catalogue(lake, plan.catalogue)
     listed = read_lines(lake, plan.listing, Image) if plan.listing else ()
     others = (image.name for image in listed if image.name not in denied)

@@ -15,11 +15,12 @@ from tasks.lake.store import (
     TransferError,
     is_temporary,
 )
+from tasks.lake.write_behind import WriteBehind
 
 # Parts of a multipart upload: S3 takes 10,000. They go one after the other, so that what is large
-# goes in larger ones, up to what memory is there for.
+# goes in larger ones, up to what memory is there for: it holds three of them.
 _MAX_PARTS = 9_000
-_FEW_PARTS, _LARGE_PART = 8, 4 * CHUNK
+_FEW_PARTS, _LARGE_PART = 8, 2 * CHUNK
 
 
 class ObjectStore(Store):
@@ -85,9 +86,11 @@ class ObjectStore(Store):
         """See `Store`."""
         part = max(CHUNK, min(size // _FEW_PARTS, _LARGE_PART), size // _MAX_PARTS)
         stream = self._files.open(self._full(path), "wb", block_size=part)
-        sink = HashingWriter(stream)
         try:
-            yield sink
+            # A part goes out while the next one is being made.
+            with WriteBehind(stream, part) as behind:
+                sink = HashingWriter(behind)
+                yield sink
         except BaseException as error:
             stream.closed = True  # closing would complete the upload
             if not isinstance(error, TransferError):  # else this would fail, too

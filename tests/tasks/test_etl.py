@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from tasks.errors import UserError
@@ -14,7 +15,7 @@ from tasks.etl import etl
 from tasks.lake import layout
 from tasks.lake.local_store import LocalStore
 from tasks.lake.open_store import open_store
-from tasks.lake.store import Store
+from tasks.lake.store import HashingWriter, Store
 from tasks.plan import plan
 from tests.s3_server import S3Server
 from tests.tasks.pipeline import attempt, reindex, save_photo, settings_for_tests
@@ -76,6 +77,19 @@ def test_bad_files_are_put_aside_with_their_reason_and_the_rest_goes_on(
     assert "truncated" in reasons["half.jpg"]
     assert reasons["huge.jpg"] == "200000 bytes are over the limit of 100000"
     assert array(lake, shard, layout.NPY_IMAGE_NAMES).tolist() == ["good.jpg"]
+
+
+@pytest.mark.parametrize("bad", ["a.jpg", "m.jpg", "z.jpg"])
+def test_rows_stay_in_order_wherever_the_bad_file_lies(lake: Store, master: Path, bad: str) -> None:
+    colours = {"b.png": (255, 0, 0), "n.png": (0, 255, 0), "y.png": (0, 0, 255)}
+    for name, colour in colours.items():
+        PIL.Image.new("RGB", (300, 300), colour).save(master / name)
+    (master / bad).write_text("this is no picture")
+    shard = planned_shard(lake)
+    assert etl(lake, "r", shard)["images"] == 3
+    assert array(lake, shard, layout.NPY_IMAGE_NAMES).tolist() == list(colours)
+    resized = array(lake, shard, layout.NPY_RESIZED_RGB)
+    assert resized[:, 0, 0].tolist() == list(map(list, colours.values()))
 
 
 def test_a_shard_of_bad_files_alone_is_complete_and_empty(lake: Store, master: Path) -> None:
@@ -199,6 +213,29 @@ def test_the_next_files_are_read_meanwhile(
     shard = planned_shard(lake)
     monkeypatch.setattr(LocalStore, "read_described", read_with_others)
     assert etl(lake, "r", shard)["images"] == READ_AHEAD
+
+
+def test_pixels_are_written_while_images_are_still_read(
+    lake: Store, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = threading.Event()
+    read, write = LocalStore.read_described, HashingWriter.write
+
+    def read_last_once_something_is_written(store: LocalStore, path: str, most: int) -> Any:
+        assert path != "z.jpg" or written.wait(60)
+        return read(store, path, most)
+
+    def write_and_tell(writer: HashingWriter, data: bytes | memoryview) -> int:
+        if memoryview(data).nbytes == 224 * 224 * 3:
+            written.set()
+        return write(writer, data)
+
+    for name in ("a.jpg", "b.jpg", "c.jpg", "z.jpg"):
+        save_photo(master / name)
+    shard = planned_shard(lake)
+    monkeypatch.setattr(LocalStore, "read_described", read_last_once_something_is_written)
+    monkeypatch.setattr(HashingWriter, "write", write_and_tell)
+    assert etl(lake, "r", shard, threads=1)["images"] == 4
 
 
 @pytest.fixture
