@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
@@ -45,12 +46,16 @@ Run = Annotated[str, typer.Option(help="Id of the run; all tasks of one run are 
 Shard = Annotated[str, typer.Option(help="Id of the shard, as `plan` printed it.")]
 
 
+# Tasks that multiply matrices of all images.
+_MULTIPLYING = ("publish", "evaluate", "load")
+
 # Which fields of the result go to which files, besides stdout.
 _outputs: ContextVar[Mapping[str, Path]] = ContextVar("_outputs")
 
 
 @app.callback()
 def for_all_tasks(
+    context: typer.Context,
     result_file: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,6 +66,9 @@ def for_all_tasks(
     ] = None,
 ) -> None:
     """Takes what stands before the name of a task."""
+    if context.invoked_subcommand not in _MULTIPLYING:
+        # NumPy, not loaded yet, starts a thread a core, which spin: a third of a task's start.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with one_line_errors():
         _outputs.set(parse_outputs(result_file or ()))
 

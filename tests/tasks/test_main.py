@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.lake.store import Store
+from tasks.parallel import cores
 from tests.tasks.pipeline import CACHE, REPOSITORY, save_photo
 
 ENVIRONMENT = {**os.environ, "IMAGE_SEARCH_CACHE": str(CACHE)}
@@ -55,6 +56,25 @@ def test_a_search_leaves_its_answer_and_its_picture(indexed: Store, tmp_path: Pa
     assert "coffee_1.jpg" in run("report", *common, "--picture", str(pictures[1])).stdout
     stored = indexed.read("runs/s/result.png")
     assert [picture.read_bytes() for picture in pictures] == [stored, stored]
+
+
+@pytest.mark.parametrize(("task", "threads"), [("etl", 1), ("search", 1), ("publish", cores())])
+def test_numpy_has_threads_where_matrices_are_large(task: str, threads: int) -> None:
+    program = (
+        "import sys, typer.testing, tasks.__main__, threadpoolctl\n"
+        "assert 'numpy' not in sys.modules\n"
+        f"typer.testing.CliRunner().invoke(tasks.__main__.app, [{task!r}, '--help'])\n"
+        "import numpy\n"
+        "print(*(library['num_threads'] for library in threadpoolctl.threadpool_info()))"
+    )
+    environment = {
+        name: ENVIRONMENT[name] for name in ENVIRONMENT if name != "OPENBLAS_NUM_THREADS"
+    }
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(threads)]
 
 
 def test_a_query_may_begin_with_a_dash(indexed: Store) -> None:

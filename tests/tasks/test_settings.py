@@ -132,3 +132,14 @@ def test_a_key_in_the_uri_of_the_labels_is_refused() -> None:
     with pytest.raises(UserError, match="the URI holds a password") as caught:
         load_settings(gate={"labels": "https://me:geheim@host/labels.csv"})
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "9a", "a-b", "größe", "a" * 101])
+def test_names_of_collections_are_those_that_milvus_takes(prefix: str) -> None:
+    with pytest.raises(UserError, match=r"vector_database\.prefix"):
+        load_settings(vector_database={"prefix": prefix})
+
+
+def test_a_name_of_a_hundred_letters_will_do() -> None:
+    settings = load_settings(vector_database={"prefix": "_" + "a9" * 49 + "Z"})
+    assert len(settings.vector_database.prefix) == 100
