@@ -13,7 +13,8 @@ from tasks.model import find_card, vectors_source
 from tasks.progress import track
 from tasks.run_plan import RunPlan, read_plan
 
-_BATCH = 64
+# What is made of so many is still in the processor's cache when it is hashed and written.
+_BATCH = 8
 
 
 def feature_engineering(lake: Store, run: str, shard: str) -> Summary:
