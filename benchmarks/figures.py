@@ -31,7 +31,8 @@ class Figure:  # pylint: disable=too-many-instance-attributes  # the columns of 
         met: whether it is; None where there is nothing to reach.
         rival: the figure of what we are compared with.
         rival_name: what that is.
-        bound: the figure that nothing on this machine can beat.
+        bound: the figure that this machine's disk, memory or arithmetic reaches by itself, as far
+            as that can be measured.
         bound_name: why.
         ratio: how many times better than the rival.
         low: the lowest of the measurements that `ours` is the median of.

@@ -115,13 +115,14 @@ def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
 
 def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport:
     members = list(read_lines(lake, plan.members(shard), Image))
-    outcomes = track(_load_all(lake, plan, members, threads), len(members), "reading images")
     attempt = layout.landing(shard, uuid.uuid4().hex)  # nobody else writes to it, see `seals`
     path, shape = f"{attempt}/{layout.NPY_RESIZED_RGB}", plan.preprocessing.shape
     landed = _Landed()
     try:
         # The number of rows comes first, so this holds as long as nothing is rejected.
-        resized = write_npy(lake, path, (len(members), *shape), np.uint8, landed.add(outcomes))
+        loading = _load_all(lake, plan, members, threads)
+        with closing(track(loading, len(members), "reading images")) as outcomes:
+            resized = write_npy(lake, path, (len(members), *shape), np.uint8, landed.add(outcomes))
     except _SomeRejectedError:
         _require_access(lake, plan, landed.rejected)
         pixels = (image.rgb[np.newaxis] for image in landed.loaded)

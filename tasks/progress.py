@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 def track(
     items: Iterable[Item], total: int | None, label: str, size: Callable[[Item], int] = lambda _: 1
-) -> Iterator[Item]:
+) -> Generator[Item, None, None]:
     """Yields the items and shows how much of `total` is through.
 
     Args:

@@ -86,16 +86,13 @@ class ObjectStore(Store):
         """See `Store`."""
         part = max(CHUNK, min(size // _FEW_PARTS, _LARGE_PART), size // _MAX_PARTS)
         stream = self._files.open(self._full(path), "wb", block_size=part)
+        behind = WriteBehind(stream, part)  # a part goes out while the next one is being made
+        sink = HashingWriter(behind)
         try:
-            # A part goes out while the next one is being made.
-            with WriteBehind(stream, part) as behind:
-                sink = HashingWriter(behind)
+            with behind:
                 yield sink
-        except BaseException as error:
-            stream.closed = True  # closing would complete the upload
-            if not isinstance(error, TransferError):  # else this would fail, too
-                with suppress(TransferError):
-                    stream.discard()
+        except BaseException:
+            _give_up(stream, in_order=not behind.failed)
             raise
         self._close(stream, sink.artifact(path))
 
@@ -146,6 +143,21 @@ class ObjectStore(Store):
         """Makes sure that the bucket is there; an empty prefix of one does not show."""
         if not self._files.isdir(self.root.split("/", 1)[0]):
             raise UserError(f"{self} does not exist; create it or correct the URI")
+
+
+def _give_up(stream: Any, *, in_order: bool) -> None:
+    """Ends the upload of an object, which never appears.
+
+    Args:
+        stream: of fsspec.
+        in_order: the store has taken everything so far; else it would fail again, for minutes.
+    """
+    with suppress(AttributeError):  # of a stream in memory, which has nothing to complete
+        stream.closed = True  # closing would complete the upload
+    if in_order:
+        # It may be gone: an answer that tells so may be lost, and the question is asked again.
+        with suppress(TransferError, FileNotFoundError):
+            stream.discard()
 
 
 def describe(path: str, entry: dict[str, Any]) -> StoredObject:

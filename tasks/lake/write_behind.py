@@ -26,7 +26,7 @@ class WriteBehind:
         self._sink, self._most = sink, most
         self._piece = bytearray()
         self._waiting: deque[tuple[int, Future[None]]] = deque()
-        self._has_failed = False
+        self._error: BaseException | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="write-behind")
 
     def write(self, data: bytes | memoryview, /) -> int:
@@ -35,6 +35,7 @@ class WriteBehind:
         Raises:
             Exception: whatever the sink raised, for this data or earlier.
         """
+        self._require_sound()
         self._piece += data
         if len(self._piece) >= _PIECE:
             piece, self._piece = self._piece, bytearray()
@@ -63,22 +64,33 @@ class WriteBehind:
             if kind is None:
                 while self._waiting:
                     self._await_first()
+                self._require_sound()
                 self._pass_on(self._piece)
         finally:
             self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the sink has raised something."""
+        return self._error is not None
 
     @property
     def _held(self) -> int:
         return sum(size for size, _ in self._waiting)
 
     def _pass_on(self, piece: bytearray) -> None:
-        if self._has_failed:
+        if self.failed:
             return  # a gap would follow, and a store that is down is tried for minutes
         try:
             self._sink.write(memoryview(piece))
-        except BaseException:
-            self._has_failed = True
+        except BaseException as error:
+            self._error = error
             raise
+
+    def _require_sound(self) -> None:
+        """Raises what the sink did, though somebody may have caught it."""
+        if self._error:
+            raise self._error
 
     def _await_first(self) -> None:
         self._waiting.popleft()[1].result()

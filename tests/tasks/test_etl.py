@@ -15,7 +15,8 @@ from tasks.etl import etl
 from tasks.lake import layout
 from tasks.lake.local_store import LocalStore
 from tasks.lake.open_store import open_store
-from tasks.lake.store import HashingWriter, Store
+from tasks.lake.s3_store import S3Store
+from tasks.lake.store import CHUNK, HashingWriter, Store, TransferError
 from tasks.plan import plan
 from tests.s3_server import S3Server
 from tests.tasks.pipeline import attempt, reindex, save_photo, settings_for_tests
@@ -139,6 +140,45 @@ def test_an_image_in_a_bucket_that_is_emptied_or_cut_under_the_run_is_left_out(
     assert etl(lake, "r", shard)["images"] == 1
     reason = "changed while the run read it"
     assert rejections(lake, shard) == {"cut.jpg": reason, "emptied.jpg": reason}
+
+
+@pytest.fixture
+def large_catalogue(lake: Store, s3_server: S3Server, master: Path) -> Store:
+    """A lake in a bucket, whose catalogue makes several parts of an upload."""
+    save_photo(master / "a.jpg")
+    photo = (master / "a.jpg").read_bytes()
+    bucket = open_store(s3_server.new_root())
+    for number in range(2 * CHUNK // (224 * 224 * 3)):
+        bucket.write(f"{layout.MASTER}/{number:03}.jpg", photo)
+    return bucket
+
+
+def test_a_bad_file_after_the_first_part_of_an_upload_costs_no_good_one(
+    large_catalogue: Store,
+) -> None:
+    large_catalogue.write(f"{layout.MASTER}/z.jpg", b"this is no picture")
+    shard = planned_shard(large_catalogue)
+    summary = etl(large_catalogue, "r", shard)
+    assert (summary["images"], summary["rejected"]) == (2 * CHUNK // (224 * 224 * 3), 1)
+    assert not list(large_catalogue.unfinished(layout.LANDING))
+
+
+def test_a_catalogue_that_fails_after_the_first_part_leaves_no_upload_behind(
+    large_catalogue: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large_catalogue.write(f"{layout.MASTER}/z.jpg", b"whatever")
+    shard = planned_shard(large_catalogue)
+    read = S3Store.read_described
+
+    def read_or_fail(store: S3Store, path: str, most: int) -> Any:
+        if path == "z.jpg":
+            raise TransferError("the store does not answer")
+        return read(store, path, most)
+
+    monkeypatch.setattr(S3Store, "read_described", read_or_fail)
+    with pytest.raises(TransferError, match="does not answer"):
+        etl(large_catalogue, "r", shard)
+    assert not list(large_catalogue.unfinished(layout.LANDING))
 
 
 def test_a_file_that_goes_under_the_run_is_left_out(lake: Store, master: Path) -> None:

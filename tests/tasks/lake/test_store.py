@@ -73,16 +73,25 @@ def test_what_a_killed_trial_of_exclusive_create_leaves_is_found_and_removed(
     assert [item.path for item in store.objects("releases")] == ["releases/000001/manifest.json"]
 
 
-def test_a_multipart_upload_that_was_begun_is_found_and_aborted(bucket: Store) -> None:
-    with pytest.raises(RuntimeError), bucket.writing("a/b.bin") as stream:
-        stream.write(bytes(2 * CHUNK))
-        (item,) = bucket.unfinished("a")
-        assert item.path == "a/b.bin"
-        assert not list(bucket.unfinished("b"))
-        bucket.discard_unfinished(item)
-        assert not list(bucket.unfinished("a"))
+def test_a_multipart_upload_that_was_begun_is_found_and_aborted(
+    bucket: Store, s3_server: S3Server
+) -> None:
+    root = str(bucket).removeprefix("s3://")
+    name, _, prefix = root.partition("/")
+    s3_server.files.call_s3("create_multipart_upload", Bucket=name, Key=f"{prefix}/a/b.bin")
+    (item,) = bucket.unfinished("a")
+    assert item.path == "a/b.bin"
+    assert not list(bucket.unfinished("b"))
+    bucket.discard_unfinished(item)
+    assert not list(bucket.unfinished("a"))
+
+
+def test_an_upload_that_fails_is_aborted(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.writing("a/b.bin") as stream:
+        for _ in range(3):
+            stream.write(bytes(CHUNK))
         raise RuntimeError
-    assert not bucket.exists("a/b.bin")
+    assert not list(store.unfinished("a"))
 
 
 def test_a_long_listing_comes_page_by_page(bucket: Store, s3_server: S3Server) -> None:

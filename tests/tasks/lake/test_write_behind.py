@@ -1,5 +1,6 @@
 import io
 import threading
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -98,8 +99,21 @@ def test_an_error_of_the_sink_is_heard_and_nothing_follows_it(size: int) -> None
 
 
 def test_a_block_that_fails_keeps_its_error_and_what_waits_is_dropped() -> None:
-    sink = io.BytesIO()
-    with pytest.raises(ValueError, match="mine"), WriteBehind(sink, MEBIBYTE) as behind:
-        behind.write(b"some")
+    sink = Gate()
+    with pytest.raises(ValueError, match="mine"), WriteBehind(sink, 8 * MEBIBYTE) as behind:
+        for _ in range(4):
+            behind.write(bytes(MEBIBYTE))
+        threading.Timer(0.1, sink.open.set).start()
         raise ValueError("mine")
-    assert sink.getvalue() == b""
+    assert len(sink.getvalue()) <= MEBIBYTE  # what was on its way
+
+
+def test_nothing_is_taken_as_written_after_an_error_that_was_caught() -> None:
+    def write() -> None:
+        with WriteBehind(Broken(), 1) as behind:
+            for _ in range(3):
+                with suppress(OSError):
+                    behind.write(bytes(MEBIBYTE))
+
+    with pytest.raises(OSError, match="the disk is full"):
+        write()
