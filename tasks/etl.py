@@ -79,6 +79,13 @@ class _Landed:
         if self.rejected:
             raise _SomeRejectedError
 
+    def columns(self) -> dict[str, npt.NDArray[np.str_]]:
+        """Returns digests and names of the usable images, (n,) each, by the artifact's name."""
+        return {
+            layout.NPY_IMAGE_DIGESTS: np.array([image.sha256 for image in self.loaded], "U64"),
+            layout.NPY_IMAGE_NAMES: np.array([image.name for image in self.loaded], np.str_),
+        }
+
 
 def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
     """Fetches, decodes and resizes the images of a shard.
@@ -127,13 +134,9 @@ def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport
         _require_access(lake, plan, landed.rejected)
         pixels = (image.rgb[np.newaxis] for image in landed.loaded)
         resized = write_npy(lake, path, (len(landed.loaded), *shape), np.uint8, pixels)
-    columns = {
-        layout.NPY_IMAGE_DIGESTS: np.array([image.sha256 for image in landed.loaded], "U64"),
-        layout.NPY_IMAGE_NAMES: np.array([image.name for image in landed.loaded], np.str_),
-    }
     written = (
         write_npy(lake, f"{attempt}/{name}", column.shape, column.dtype, [column])
-        for name, column in columns.items()
+        for name, column in landed.columns().items()
     )
     report = LandingReport(
         shard=shard,
