@@ -22,6 +22,7 @@ from tests.s3_server import S3Server
 from tests.tasks.pipeline import attempt, reindex, save_photo, settings_for_tests
 
 READ_AHEAD = 32
+TWO_PARTS = 2 * CHUNK // (224 * 224 * 3)  # images, of an upload
 
 
 def planned_shard(lake: Store, run: str = "r", **settings: Any) -> str:
@@ -143,12 +144,12 @@ def test_an_image_in_a_bucket_that_is_emptied_or_cut_under_the_run_is_left_out(
 
 
 @pytest.fixture
-def large_catalogue(lake: Store, s3_server: S3Server, master: Path) -> Store:
+def large_catalogue(s3_server: S3Server, tmp_path: Path) -> Store:
     """A lake in a bucket, whose catalogue makes several parts of an upload."""
-    save_photo(master / "a.jpg")
-    photo = (master / "a.jpg").read_bytes()
+    save_photo(tmp_path / "a.jpg")
+    photo = (tmp_path / "a.jpg").read_bytes()
     bucket = open_store(s3_server.new_root())
-    for number in range(2 * CHUNK // (224 * 224 * 3)):
+    for number in range(TWO_PARTS):
         bucket.write(f"{layout.MASTER}/{number:03}.jpg", photo)
     return bucket
 
@@ -159,7 +160,7 @@ def test_a_bad_file_after_the_first_part_of_an_upload_costs_no_good_one(
     large_catalogue.write(f"{layout.MASTER}/z.jpg", b"this is no picture")
     shard = planned_shard(large_catalogue)
     summary = etl(large_catalogue, "r", shard)
-    assert (summary["images"], summary["rejected"]) == (2 * CHUNK // (224 * 224 * 3), 1)
+    assert (summary["images"], summary["rejected"]) == (TWO_PARTS, 1)
     assert not list(large_catalogue.unfinished(layout.LANDING))
 
 

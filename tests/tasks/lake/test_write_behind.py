@@ -1,6 +1,7 @@
 import io
 import queue
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -100,12 +101,20 @@ def test_an_error_of_the_sink_is_heard_and_nothing_follows_it(size: int) -> None
     assert sink.asked == 1
 
 
-def test_a_block_that_fails_keeps_its_error_and_what_waits_is_dropped() -> None:
-    sink = Gate()
+def test_a_block_that_fails_keeps_its_error_and_what_waits_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink, shutdown = Gate(), ThreadPoolExecutor.shutdown
+
+    def open_once_the_rest_is_dropped(pool: ThreadPoolExecutor, *, cancel_futures: bool) -> None:
+        shutdown(pool, wait=False, cancel_futures=cancel_futures)
+        sink.open.set()
+        shutdown(pool)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", open_once_the_rest_is_dropped)
     with pytest.raises(ValueError, match="mine"), WriteBehind(sink, 8 * MEBIBYTE) as behind:
         for _ in range(4):
             behind.write(bytes(MEBIBYTE))
-        threading.Timer(0.1, sink.open.set).start()
         raise ValueError("mine")
     assert len(sink.getvalue()) <= MEBIBYTE  # what was on its way
 
