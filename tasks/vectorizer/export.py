@@ -16,7 +16,9 @@ from typing import Any
 
 import onnx
 
+from tasks.vectorizer.early_strides import stride_early
 from tasks.vectorizer.exportable import exportable
+from tasks.vectorizer.merged_padding import merge_padding
 from tasks.vectorizer.onnx_file import save_onnx
 from tasks.vectorizer.quiet_keras import keras
 
@@ -61,17 +63,33 @@ def _without_accidents(document: Any, numbers: dict[int, int]) -> Any:
 
 
 def export_onnx(model: keras.Model, path: Path) -> None:
-    """Writes a model of one image input as ONNX, see `save_onnx`; the batch size stays free."""
+    """Writes a model of one image input as ONNX, see `save_onnx`; the batch size stays free.
+
+    It computes the same vectors with less: see `stride_early` and `merge_padding`.
+    """
+    network = as_onnx(model, path)
+    stride_early(network)
+    merge_padding(network)
+    save_onnx(network, path)
+    del network
+    gc.collect()  # copies of the graph that refer to each other: 2 GB for ResNet50
+
+
+def as_onnx(model: keras.Model, scratch: Path) -> onnx.ModelProto:
+    """Returns a model of one image input layer by layer as ONNX.
+
+    Args:
+        model: The model.
+        scratch: A path that is used meanwhile.
+    """
     logging.getLogger("tf2onnx").setLevel(logging.WARNING)
     images = keras.InputSpec(shape=model.input_shape, dtype="float32", name="images")
     # Keras' glue to tf2onnx asks NumPy for a name that will change its meaning.
     with warnings.catch_warnings(action="ignore", category=FutureWarning):
-        _convert(exportable(model), path, images)
-    network = onnx.load(path)
-    path.unlink()
-    save_onnx(network, path)
-    del network
-    gc.collect()  # copies of the graph that refer to each other: 2 GB for ResNet50
+        _convert(exportable(model), scratch, images)
+    network = onnx.load(scratch)
+    scratch.unlink()
+    return network
 
 
 def _convert(model: keras.Model, path: Path, images: keras.InputSpec) -> None:

@@ -2,11 +2,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from tasks.errors import UserError
 from tasks.imaging.preprocessing import Preprocessing
 from tasks.index.cosine import get_cosine_similarity
+from tasks.vectorizer.onnx_graph import attribute
 from tasks.vectorizer.parity import parity, probe_images
 from tasks.vectorizer.runtimes import Runtime
 from tasks.vectorizer.vectorizer import Vectorizer, load_vectorizer
@@ -23,6 +25,19 @@ def vectorizer(request: pytest.FixtureRequest, forms: Forms) -> Any:
 def test_all_runtimes_agree_on_real_photographs(forms: Forms, photos: np.ndarray) -> None:
     assert parity(forms.keras, forms.onnx, photos) >= 0.99999
     assert parity(forms.keras, forms.openvino, photos) >= 0.99999
+
+
+def test_resnet50_computes_no_pixel_that_is_skipped_later(forms: Forms) -> None:
+    model = onnx.load(forms.folder / "m.onnx", load_external_data=False)
+    skipping = [
+        layer.output[0]
+        for layer in model.graph.node
+        if layer.op_type == "Conv"
+        and attribute(layer, "kernel_shape", ()) == (1, 1)
+        and attribute(layer, "strides", (1, 1)) != (1, 1)
+    ]
+    assert not skipping
+    assert "Pad" not in {layer.op_type for layer in model.graph.node}
 
 
 def test_a_vector_for_each_image_not_normalized(vectorizer: Vectorizer, photos: np.ndarray) -> None:
