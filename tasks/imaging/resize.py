@@ -5,6 +5,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
+from cv2.typing import MatLike
 
 Resize = Literal["stretch", "letterbox", "center_crop", "multi_crop"]
 Interpolation = Literal["area", "bilinear", "bicubic"]
@@ -14,6 +15,8 @@ Image = npt.NDArray[np.uint8]
 # What `multi_crop` cuts out: both ends and the middle.
 CROPS = 3
 _WHITE = 255
+# Pixels of an image that may be held as float32, too: 12 MB.
+_MOST_FLOATS = 2**20
 
 
 def resize(image: Image, height: int, width: int, interpolation: Interpolation = "area") -> Image:
@@ -35,11 +38,23 @@ def resize(image: Image, height: int, width: int, interpolation: Interpolation =
         flag = cv2.INTER_LINEAR if interpolation == "bilinear" else cv2.INTER_CUBIC
         return np.asarray(cv2.resize(image, (width, height), interpolation=flag), np.uint8)
     rows, columns = image.shape[:2]
-    shrunk = cv2.resize(
-        image, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA
-    )
+    shrunk = _shrink(image, min(height, rows), min(width, columns))
     stretched = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(stretched, np.uint8)
+
+
+def _shrink(image: Image, height: int, width: int) -> MatLike:
+    """Averages by area. OpenCV does so in float32 in any case, and sooner if it need not convert.
+
+    The result is the same. By whole numbers it has another way, in integers, which rounds halves
+    up.
+    """
+    rows, columns = image.shape[:2]
+    by_whole_numbers = rows % height == 0 and columns % width == 0
+    if by_whole_numbers or rows * columns > _MOST_FLOATS:
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    samples = cv2.resize(image.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.convertScaleAbs(samples)
 
 
 def fit(

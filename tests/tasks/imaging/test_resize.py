@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,6 +47,16 @@ def test_shrinking_averages_every_pixel() -> None:
     blocks = image.reshape(8, 8, 12, 8, 3).mean(axis=(1, 3))
 
     assert np.abs(resize(image, 8, 12) - blocks).max() <= 0.5
+
+
+@given(st.tuples(*[SIDES] * 4), st.integers(0, 2**32 - 1))
+def test_shrinking_is_opencvs_own_averaging_to_the_last_bit(
+    sides: tuple[int, int, int, int], seed: int
+) -> None:
+    height, rows, width, columns = (*sorted(sides[:2]), *sorted(sides[2:]))
+    image = np.random.default_rng(seed).integers(0, 256, (rows, columns, 3), np.uint8)
+    expected = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(resize(image, height, width), expected)
 
 
 def test_growing_interpolates() -> None:
