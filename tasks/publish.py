@@ -14,7 +14,8 @@ from tasks.errors import UserError
 from tasks.index.centre import CentredRows, MeanVector, centred
 from tasks.index.checked_rows import Checksums, ChecksumsOf
 from tasks.index.checks import check_index
-from tasks.index.vector_index import Vectors, build_index, write_index
+from tasks.index.rows import Vectors
+from tasks.index.vector_index import build_index, write_index
 from tasks.lake import layout
 from tasks.lake.arrays import WIDE_GAP, StoredRows, read_npy_batches, write_npy
 from tasks.lake.catalogue import Image

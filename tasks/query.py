@@ -2,9 +2,10 @@
 
 import posixpath
 from pathlib import Path
+from typing import IO
 
 from tasks.errors import UserError
-from tasks.lake.open_store import open_files, protocol_of
+from tasks.lake.open_store import absolute_path, open_files, protocol_of
 from tasks.lake.store import TransferError
 from tasks.uris import shown
 
@@ -34,10 +35,9 @@ def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
                 f"{shown(uri)} is not under {' or '.join(allowed)}; put it there or add "
                 "its folder to the setting query_prefixes"
             )
-        filesystem, path = open_files(uri)
         if place[0] == "file" and place[1].exists() and not place[1].is_file():
             raise UserError(f"{shown(uri)} is not a file; give a picture")  # a pipe would never end
-        with filesystem.open(path, "rb") as file:
+        with _open(uri) as file:
             data = bytes(file.read(max_bytes + 1))
     except TransferError:
         raise
@@ -57,9 +57,17 @@ def read_query(uri: str, allowed: tuple[str, ...], max_bytes: int) -> bytes:
     return data
 
 
+def _open(uri: str) -> IO[bytes]:
+    if path := absolute_path(uri):
+        return Path(path).open("rb")
+    filesystem, path = open_files(uri)
+    opened: IO[bytes] = filesystem.open(path, "rb")
+    return opened
+
+
 def _place(uri: str) -> tuple[str, Path]:
     """Returns the kind of file system and the path in it, with links and `..` followed."""
-    kind, path = protocol_of(uri), open_files(uri)[1]
+    kind, path = protocol_of(uri), absolute_path(uri) or open_files(uri)[1]
     if kind == "file":
         return kind, Path(path).resolve()
     return kind, Path(posixpath.normpath(path))

@@ -1,5 +1,7 @@
 """The one way of a release from pictures to vectors: its preprocessing, its model."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +29,17 @@ class ReleaseVectorizer:
         self.preprocessing = Preprocessing.model_validate(release.preprocessing)
         self._lake, self._model, self._settings, self._few = lake, release.model, settings, few
         self._vectorizer: Vectorizer | None = None
+        self._loading: Future[Vectorizer] | None = None
+
+    def load_soon(self) -> None:
+        """Begins to load the model beside what else the process does.
+
+        What goes wrong is told to who needs the model. Most of it is comparing its files with their
+        digests, during which Python does other things.
+        """
+        pool = ThreadPoolExecutor(1)
+        self._loading = pool.submit(self._load)
+        pool.shutdown(wait=False)
 
     def of_pictures(self, images: list[Image]) -> npt.NDArray[np.float32]:
         """Returns (n, d) float32, row i for image i.
@@ -50,9 +63,10 @@ class ReleaseVectorizer:
             UserError: this machine cannot compute it.
         """
         if self._vectorizer is None:
-            card = card_of_release(self._lake, self._model)
-            self._vectorizer = open_vectorizer(
-                self._lake, card, usual_runtime(card), self._settings, few=self._few
-            )
+            self._vectorizer = self._loading.result() if self._loading else self._load()
         batch = preprocess_input(np.stack(images), self.preprocessing.mode)
         return embed_views(self._vectorizer.transform, batch, self.preprocessing.views)
+
+    def _load(self) -> Vectorizer:
+        card = card_of_release(self._lake, self._model)
+        return open_vectorizer(self._lake, card, usual_runtime(card), self._settings, few=self._few)

@@ -17,9 +17,7 @@ from tasks.imaging.occlusion import Map, heated
 from tasks.imaging.preprocessing import (
     load_resized_rgb,
 )
-from tasks.index.engine import SearchEngine
-from tasks.index.file_vectors import FileVectors
-from tasks.index.vector_index import Vectors, read_index
+from tasks.index.rows import Vectors
 from tasks.index.vector_store import VectorStore
 from tasks.lake import layout
 from tasks.lake.cache import local_file
@@ -33,7 +31,6 @@ from tasks.release_ranking import ranking_of, read_mean, usually_wrong_below
 from tasks.release_vectorizer import ReleaseVectorizer
 from tasks.run_plan import open_catalogue
 from tasks.settings import Settings
-from tasks.tables import open_console, show_results
 from tasks.uris import shown
 
 _THUMBNAIL = (256, 256)
@@ -71,7 +68,10 @@ def search(  # pylint: disable=too-many-arguments  # a run, a question and how t
         UserError: there is no release, or the query cannot be answered.
     """
     with timed() as summary:
-        answer = Searcher(lake, settings, few=not explained).search(query, n, allowed)
+        opened = Searcher(lake, settings, few=not explained, soon=_is_written_as_place(query))
+        from tasks.tables import open_console, show_results  # loaded while the model is, too
+
+        answer = opened.search(query, n, allowed)
         json_path, png_path = layout.run(run, "result.json"), layout.run(run, "result.png")
         explanation = answer.explain() if explained else None
         if explanation:
@@ -167,6 +167,9 @@ def _open_vectors(
         from tasks.vector_database import open_database, open_vectors
 
         return open_vectors(open_database(settings.vector_database), release, mean)
+    from tasks.index.file_vectors import FileVectors
+    from tasks.index.vector_index import read_index
+
     artifact = release.artifacts[layout.IMAGE_INDEX]
     index = read_index(local_file(lake, artifact, settings.cache, settings.cache_bytes))
     return FileVectors(index, *open_rows(lake, release, settings), mean)
@@ -182,6 +185,7 @@ class Searcher:
         release: Manifest | None = None,
         *,
         few: bool = True,
+        soon: bool = False,
     ) -> None:
         """Opens a release; by default the one that search uses: the pinned one, else the newest.
 
@@ -190,6 +194,7 @@ class Searcher:
             settings: threads, cache and allowed prefixes of this machine.
             release: the one to open.
             few: the model is to start soon, for few pictures, not to be fast for many.
+            soon: a picture will be asked for, so that the model is loaded beside all else.
 
         Raises:
             UserError: there is no release, or it is damaged.
@@ -200,6 +205,11 @@ class Searcher:
         self._catalogue = open_catalogue(lake, release.catalogue)
         self._limits = DecodeLimits(**release.limits)
         self._vectorizer = ReleaseVectorizer(lake, release, settings, few=few)
+        if soon:
+            self._vectorizer.load_soon()
+        # FAISS is loaded meanwhile.
+        from tasks.index.engine import SearchEngine
+
         self._mean = read_mean(lake, release)
         self.engine = SearchEngine(
             _open_vectors(lake, release, settings, self._mean),
@@ -365,5 +375,8 @@ def _require_some(n: int) -> None:
 
 def _is_place(query: str) -> bool:
     """Tells whether a query is a URI or a path, or is a file though written as a name."""
-    written_as_place = "://" in query or query.startswith(("/", "./", "../", "~"))
-    return written_as_place or os.path.exists(query)  # noqa: PTH110  # Path.exists raises if it is too long
+    return _is_written_as_place(query) or os.path.exists(query)  # noqa: PTH110  # Path.exists raises if it is too long
+
+
+def _is_written_as_place(query: str) -> bool:
+    return "://" in query or query.startswith(("/", "./", "../", "~"))

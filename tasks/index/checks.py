@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.index.cosine import get_cosine_similarity
-from tasks.index.nearest import Scores, find_nearest_to_each, first_candidates
-from tasks.index.rows import Ids, RememberedRows, RowReader, read_batches
+from tasks.index.nearest import find_nearest_to_each, first_candidates
+from tasks.index.rows import Ids, RememberedRows, RowReader, Scores, read_batches
 
 # Scores closer than this are equal: the exact scan gives float32, the search float64.
 _TOLERANCE = 1e-6

@@ -15,8 +15,7 @@ from tasks.index.freed_memory import keep_freed_memory
 from tasks.index.nearest import OVERSAMPLE
 from tasks.index.ranking import PLAIN, Ranking
 from tasks.index.rerank import rerank
-from tasks.index.rows import RowReader
-from tasks.index.vector_index import Vectors
+from tasks.index.rows import RowReader, Vectors
 from tasks.index.vector_store import Found, Keys, VectorStore
 
 

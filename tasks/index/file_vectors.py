@@ -10,8 +10,7 @@ from tasks.errors import UserError
 from tasks.index.centre import CentredRows
 from tasks.index.name_search import find_name
 from tasks.index.nearest import OVERSAMPLE, find_nearest_to_each
-from tasks.index.rows import RememberedRows, RowReader
-from tasks.index.vector_index import Vectors
+from tasks.index.rows import RememberedRows, RowReader, Vectors
 from tasks.index.vector_store import Found
 
 _NEIGHBOURS = 50

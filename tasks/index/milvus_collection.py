@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.index.milvus_client import Client
-from tasks.index.vector_index import Vectors
+from tasks.index.rows import Vectors
 
 # Of S3; a local path may be longer.
 MAX_NAME_BYTES = 4096

@@ -16,7 +16,7 @@ import numpy as np
 from tasks.errors import UserError
 from tasks.index.milvus_client import Client
 from tasks.index.milvus_collection import MAX_NAME_BYTES, MilvusCollection
-from tasks.index.vector_index import Vectors
+from tasks.index.rows import Vectors
 from tasks.lake.store import TransferError
 
 _CENTRE = "image_search.centre"

@@ -5,7 +5,7 @@ import numpy as np
 from tasks.errors import UserError
 from tasks.index.cosine import get_cosine_similarity
 from tasks.index.milvus_collection import Hits, MilvusCollection, key_of
-from tasks.index.vector_index import Vectors
+from tasks.index.rows import Vectors
 from tasks.index.vector_store import Found, Keys
 
 # Candidates that are scored exactly for each hit wanted: indexes of Milvus refine their scores.

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.index.cosine import get_cosine_similarity, normalize
-from tasks.index.rows import BATCH_ROWS, Ids, RowReader, read_batches
-from tasks.index.vector_index import Vectors, propose
+from tasks.index.rows import BATCH_ROWS, Ids, RowReader, Scores, Vectors, read_batches
+from tasks.index.vector_index import propose
 
 OVERSAMPLE = 10
 _MIN_CANDIDATES = 100
@@ -22,7 +22,6 @@ _SCORED_AT_ONCE = 128
 # Rows that several searches want in a round: 8 MB of row numbers.
 _WANTED_AT_ONCE = 2**20
 
-Scores = npt.NDArray[np.float64]
 Nearest = tuple[Ids, Scores]
 
 

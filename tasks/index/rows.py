@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Ids = npt.NDArray[np.int64]
+Vectors = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float64]
 
 BATCH_ROWS = 2048
 # As many candidates as any ranking looks at again.

@@ -10,14 +10,12 @@ import numpy.typing as npt
 
 from tasks.errors import UserError
 from tasks.index.cosine import normalize
-from tasks.index.rows import Ids
+from tasks.index.rows import Ids, Vectors
 
 DEFAULT_FACTORY = "RaBitQfs"
 _TRAINING_ROWS = 10_000
 # FAISS recommends at least 39 training vectors for each inverted list.
 _TRAINING_ROWS_PER_LIST = 40
-
-Vectors = npt.NDArray[np.float32]
 
 
 def build_index(

@@ -7,8 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tasks.index.nearest import Scores
-from tasks.index.vector_index import Vectors
+from tasks.index.rows import Scores, Vectors
 
 # How a store tells its images apart: row numbers, or keys.
 Keys = npt.NDArray[Any]

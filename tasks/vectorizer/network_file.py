@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import fsspec
-
 from tasks.errors import UserError
 from tasks.vectorizer.network import Network
 
@@ -45,6 +43,8 @@ def fetch_network(network: Network, folder: Path) -> Path:
 
 
 def _chunks(uri: str) -> Iterator[bytes]:
+    import fsspec  # a tenth of the start of tasks that read no network
+
     room = _LARGEST
     try:
         with fsspec.open(uri, "rb") as file:

@@ -12,7 +12,7 @@ from tasks.errors import UserError
 from tasks.index.milvus_collection import MilvusCollection
 from tasks.index.milvus_database import MilvusDatabase
 from tasks.index.ranking import PLAIN
-from tasks.index.vector_index import Vectors as Rows
+from tasks.index.rows import Vectors as Rows
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store, TransferError
 from tasks.load import load

@@ -77,6 +77,29 @@ def test_numpy_has_threads_where_matrices_are_large(task: str, threads: int) -> 
     assert done.stdout.split() == [str(threads)]
 
 
+@pytest.mark.parametrize(("query", "loaded"), [("coffee_1.jpg", ""), ("its file", "onnxruntime")])
+def test_a_search_in_a_folder_loads_what_it_needs(
+    query: str, loaded: str, indexed: Store, master: Path
+) -> None:
+    place = query.replace("its file", (master / "coffee_1.jpg").as_uri())
+    program = (
+        "import sys, typer.testing, tasks.__main__\n"
+        f"asked = ['search', '--lake', {str(indexed)!r}, '--no-picture', '--query', {place!r}]\n"
+        "done = typer.testing.CliRunner().invoke(tasks.__main__.app, asked)\n"
+        "assert done.exit_code == 0, done.output\n"
+        "print(*sorted({'fsspec', 'onnxruntime', 'openvino', 's3fs', 'keras'} & {*sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == loaded
+
+
 def test_a_query_may_begin_with_a_dash(indexed: Store) -> None:
     done = run("search", "--lake", str(indexed), "--query", "-x.jpg")
     assert "no image is named '-x.jpg'" in done.stderr

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tasks.index.vector_index import Vectors
+from tasks.index.rows import Vectors
 
 MakeVectors = Callable[[int, int], Vectors]
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tasks.index.checks import IndexChecks, check_index
-from tasks.index.rows import BATCH_ROWS, ArrayRows
-from tasks.index.vector_index import Vectors, build_index
+from tasks.index.rows import BATCH_ROWS, ArrayRows, Vectors
+from tasks.index.vector_index import build_index
 from tests.tasks.index.counted_rows import CountedRows
 
 MakeVectors = Callable[[int, int], Vectors]

@@ -8,8 +8,8 @@ import pytest
 from tasks.errors import UserError
 from tasks.index.engine import ImageSearchEngine
 from tasks.index.ranking import PLAIN, Ranking
-from tasks.index.rows import ArrayRows
-from tasks.index.vector_index import Vectors, build_index
+from tasks.index.rows import ArrayRows, Vectors
+from tasks.index.vector_index import build_index
 
 MakeVectors = Callable[[int, int], Vectors]
 Vectorize = Callable[[npt.NDArray[np.uint8]], Vectors]

@@ -9,8 +9,8 @@ from hypothesis.extra.numpy import arrays
 
 from tasks.index.cosine import get_cosine_similarity, normalize
 from tasks.index.nearest import OVERSAMPLE, Nearest, find_nearest_to_each
-from tasks.index.rows import ArrayRows, RowReader
-from tasks.index.vector_index import Vectors, build_index, propose
+from tasks.index.rows import ArrayRows, RowReader, Vectors
+from tasks.index.vector_index import build_index, propose
 from tests.tasks.index.counted_rows import CountedRows
 
 MakeVectors = Callable[[int, int], Vectors]

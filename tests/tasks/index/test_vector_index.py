@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tasks.errors import UserError
 from tasks.index.cosine import normalize
-from tasks.index.vector_index import Vectors, build_index, propose, read_index, write_index
+from tasks.index.rows import Vectors
+from tasks.index.vector_index import build_index, propose, read_index, write_index
 
 MakeVectors = Callable[[int, int], Vectors]
 
