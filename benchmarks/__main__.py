@@ -7,6 +7,7 @@
 import json
 import os
 import platform
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -74,7 +75,9 @@ def main(
     found: list[Measured] = []
     for name in parts or PARTS:
         console.print(f"measuring {name}", style="dim")
+        started = time.monotonic()
         found += PARTS[name](folder.resolve() / name, quick=quick)
+        console.print(f"measured {name} in {time.monotonic() - started:.0f} s", style="dim")
     figures = [measured for measured in found if isinstance(measured, Figure)]
     points = [measured for measured in found if isinstance(measured, Point)]
     console.print(_table(figures))

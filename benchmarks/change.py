@@ -10,7 +10,7 @@ from benchmarks.figures import Chart, Figure, Measured, Point, in_turns
 from benchmarks.photo_lake import PhotoLake
 from tasks.lake import layout
 
-IMAGES, IMAGES_QUICK = 10_000, 300
+IMAGES, IMAGES_QUICK = 10_000, 150
 _SHARE = 0.02
 _SECONDS = 10.0
 _BLOCK = 2**20
@@ -18,7 +18,7 @@ _BLOCK = 2**20
 
 def figures(folder: Path, *, quick: bool) -> Iterator[Measured]:
     """Yields seconds of a full rebuild by task, and of the nights after it."""
-    lake = PhotoLake(folder, IMAGES_QUICK if quick else IMAGES)
+    lake = PhotoLake(folder, IMAGES_QUICK if quick else IMAGES, models=folder.parent / "models")
     full = lake.full()
     for name, seconds in full.seconds.items():
         yield Figure(f"full rebuild of {lake.images:,} images: {name}", "s", seconds)

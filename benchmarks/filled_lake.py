@@ -27,7 +27,11 @@ def filled_lake(folder: Path, images: int, precision: str) -> Path:
         precision: of the model, as in the settings.
     """
     photographs = PhotoLake(
-        folder / precision, _PHOTOGRAPHS, {"IMAGE_SEARCH_PIPELINE__PRECISION": precision}
+        folder / precision,
+        _PHOTOGRAPHS,
+        {"IMAGE_SEARCH_PIPELINE__PRECISION": precision},
+        models=folder.parent / "models",
+        lent=True,
     )
     photographs.full()
     root = folder / precision / f"filled-{images}"

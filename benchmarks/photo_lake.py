@@ -5,6 +5,7 @@ Airflow's own scheduling is left out: what is measured here is the work.
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Any
 from benchmarks.processes import REPOSITORY, task
 from demo.catalogue import PHOTOS
 from demo.labelled import photographs
-from tasks.lake.layout import MASTER
+from tasks.lake.layout import MASTER, MODEL
 from tasks.lake.open_store import open_store
 
 _FULL = "full.json"
@@ -57,14 +58,23 @@ class PhotoLake:
         folder: for lakes, one of each size.
         images: how many it has, to the next multiple of the number of photographs.
         settings: variables for the tasks that index it.
+        models: where lakes leave the model that they build for others.
+        lent: take it from there, if it is there.
     """
 
     def __init__(
-        self, folder: Path, images: int, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        images: int,
+        settings: Mapping[str, str] | None = None,
+        *,
+        models: Path | None = None,
+        lent: bool = False,
     ) -> None:
         self._environment = os.environ | dict(settings or {})
         self.views = -(-images // len(PHOTOS))
         self.images = self.views * len(PHOTOS)
+        self._models, self._lent = models, lent
         self._folder = folder / str(self.images)
         self.root = self._folder / "lake"
         self.uri = self.root.as_uri()
@@ -77,7 +87,12 @@ class PhotoLake:
             store = open_store(self.uri)
             for name, data in photographs(self.views):
                 store.write(f"{MASTER}/{name}", data)
+            if self._lent and self._models and self._models.exists():
+                shutil.copytree(self._models, self.root / MODEL)
             done = self.reindex("full")
+            if self._models:
+                without = shutil.ignore_patterns("vectors")
+                shutil.copytree(self.root / MODEL, self._models, ignore=without, dirs_exist_ok=True)
             file.write_text(json.dumps({"seconds": done.seconds, "embedded": done.embedded}))
         found = json.loads(file.read_text())
         return Reindex(found["seconds"], found["embedded"])

@@ -37,8 +37,9 @@ _MOST = 1.1
 
 def figures(folder: Path, *, quick: bool) -> Iterator[Figure]:
     """Yields the time of a search, ranked and by cosine."""
+    models = folder.parent / "models"
     lakes = {
-        "ranked": PhotoLake(folder / "ranked", _IMAGES),
+        "ranked": PhotoLake(folder / "ranked", _IMAGES, models=models, lent=True),
         "plain": PhotoLake(folder / "plain", _IMAGES, _PLAIN),
     }
     lakes["ranked"].full()

@@ -17,7 +17,7 @@ from benchmarks.figures import Chart, Figure, Measured, Point, Spread, spread_of
 from benchmarks.photo_lake import SHARD_TASKS, Done, PhotoLake
 from tasks.lake import layout
 
-IMAGES, IMAGES_QUICK = 5_000, 300
+IMAGES, IMAGES_QUICK = 5_000, 150
 _REPEATS, _REPEATS_QUICK = 5, 2
 _MOST = 1.1
 # Shards in the same stage at once: `max_parallel_shards` of Airflow's settings.
@@ -43,7 +43,12 @@ class Rebuild:
 
 def figures(folder: Path, *, quick: bool) -> Iterator[Measured]:
     """Yields the time of a whole reindex, and what of it each task takes."""
-    lake = PhotoLake(folder, IMAGES_QUICK if quick else IMAGES)
+    lake = PhotoLake(
+        folder,
+        IMAGES_QUICK if quick else IMAGES,
+        models=folder.parent / "models",
+        lent=True,
+    )
     lake.full()
     rebuilds, bare = [], []
     for _ in range(_REPEATS_QUICK if quick else _REPEATS):

@@ -1,7 +1,7 @@
 """warm_search: query after query over made vectors in an open engine, against FAISS alone."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tasks.index.vector_index import build_index, read_index, write_index
 from tasks.lake.arrays import StoredRows
 from tasks.lake.open_store import open_store
 
-_QUERIES = 50
+_QUERIES, _QUERIES_QUICK = 50, 20
 _TOP = 10
 _OVERSAMPLE = 10
 _SCORED = "FAISS RaBitQfs, 10 x scored"
@@ -32,6 +32,7 @@ _OURS = "ours, by cosine"
 _FACTORS = (1, 3, 10, 30)
 _BATCH = 4096
 Vectors = npt.NDArray[np.float32]
+Ways = Mapping[str, Callable[[Vectors], Any]]
 # Catalogue size -> milliseconds a query, recall@10.
 _GOALS = {200_000: (6.5, 0.997), 1_000_000: (30.0, 0.99)}
 _INDEX_MB, _MEMORY_MB = 300, 700
@@ -40,10 +41,12 @@ _INDEX_MB, _MEMORY_MB = 300, 700
 def figures(folder: Path, *, quick: bool) -> Iterator[Measured]:
     """Yields milliseconds a query, recall, size of the index and memory."""
     for count, (milliseconds, recall) in list(_GOALS.items())[: 1 if quick else None]:
-        catalogue = MadeCatalogue(folder / f"{count}", count)
-        yield from _latency(catalogue, milliseconds, recall)
+        catalogue = MadeCatalogue(folder / f"{count}", count, _QUERIES_QUICK if quick else _QUERIES)
+        rivals = _rivals(catalogue)
+        yield from _latency(catalogue, rivals, milliseconds, recall)
         if count == min(_GOALS):
-            yield from _curves(catalogue)
+            yield from _curves(catalogue, rivals)
+        del rivals  # gigabytes
         size = catalogue.index.stat().st_size / 1e6
         large = count == max(_GOALS)
         yield Figure(
@@ -69,7 +72,7 @@ def figures(folder: Path, *, quick: bool) -> Iterator[Measured]:
 class MadeCatalogue:
     """Vectors, checksums, mean and index of made images as a release has them, in a folder."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, queries: int = _QUERIES) -> None:
         self.folder, self.count = folder, count
         self.index = folder / "centred.faiss"
         if not self.index.exists():
@@ -77,7 +80,7 @@ class MadeCatalogue:
             self._make()
         self.vectors: Vectors = np.load(folder / "vectors.npy", mmap_mode="r")
         self.mean: Vectors = np.load(folder / "mean.npy")
-        self.queries: Vectors = next(made_vectors(count, queries=True))[:_QUERIES]
+        self.queries: Vectors = next(made_vectors(count, queries=True))[:queries]
 
     def _make(self) -> None:
         shape = (self.count, DIMENSIONS)
@@ -136,11 +139,12 @@ class MadeCatalogue:
         return rows
 
 
-def _latency(catalogue: MadeCatalogue, goal: float, least_recall: float) -> Iterator[Figure]:
+def _latency(
+    catalogue: MadeCatalogue, rivals: Ways, goal: float, least_recall: float
+) -> Iterator[Figure]:
     count = catalogue.count
     by_cosine = catalogue.engine(Ranking(candidates=0))
     ranked = catalogue.engine(Ranking())
-    rivals = _rivals(catalogue)
     ways: dict[str, Callable[[Vectors], Any]] = {
         "ours": partial(by_cosine.most_similar_to_vector, n=_TOP),
         "ranked": partial(ranked.most_similar_to_vector, n=_TOP),
@@ -149,7 +153,7 @@ def _latency(catalogue: MadeCatalogue, goal: float, least_recall: float) -> Iter
     taken = in_turns(
         {name: partial(_ask_all, way, catalogue.queries) for name, way in ways.items()}
     )
-    taken = {name: _milliseconds(it) for name, it in taken.items()}
+    taken = {name: _milliseconds(it, len(catalogue.queries)) for name, it in taken.items()}
     best = min(rivals, key=lambda name: taken[name].median)
     recall = _recall(catalogue, ways["ours"])
     bound = catalogue.index.stat().st_size / _bytes_a_millisecond(catalogue.index)
@@ -205,14 +209,14 @@ def _share_found(
     return float(np.mean([len({*a} & {*b}) / _TOP for a, b in zip(found, truth, strict=True)]))
 
 
-def _curves(catalogue: MadeCatalogue) -> Iterator[Point]:
+def _curves(catalogue: MadeCatalogue, rivals: Ways) -> Iterator[Point]:
     """Yields recall against latency: ours, which scores as many candidates as it takes; rivals."""
     plain = faiss.read_index(str(catalogue.folder / "plain.faiss"))
     scored = {
         f"{factor} x": partial(_score_again, plain, catalogue.vectors, oversample=factor)
         for factor in _FACTORS
     }
-    others = {name: way for name, way in _rivals(catalogue).items() if name != _SCORED}
+    others = {name: way for name, way in rivals.items() if name != _SCORED}
     by_cosine = partial(catalogue.engine(Ranking(candidates=0)).most_similar_to_vector, n=_TOP)
     ways: dict[str, Callable[[Vectors], Any]] = {_OURS: by_cosine, **scored, **others}
     taken = in_turns(
@@ -223,10 +227,12 @@ def _curves(catalogue: MadeCatalogue) -> Iterator[Point]:
         ours = name == _OURS
         recall = _recall(catalogue, way) if ours else _share_found(catalogue, way, truth)
         line = "FAISS RaBitQfs, 1 to 30 x scored" if name in scored else name
-        yield Point(Chart.RECALL, line, _milliseconds(taken[name]).median, recall)
+        yield Point(
+            Chart.RECALL, line, _milliseconds(taken[name], len(catalogue.queries)).median, recall
+        )
 
 
-def _rivals(catalogue: MadeCatalogue) -> dict[str, Callable[[Vectors], Any]]:
+def _rivals(catalogue: MadeCatalogue) -> Ways:
     """Returns what FAISS does by itself: all rows, as they are or as bytes; scored candidates.
 
     A million rows of full precision take 8 GB: the first is left out there.
@@ -266,8 +272,8 @@ def _ask_all(way: Callable[[Vectors], Any], queries: Iterable[Vectors]) -> None:
         way(query)
 
 
-def _milliseconds(seconds: Spread) -> Spread:
-    scale = 1000 / _QUERIES
+def _milliseconds(seconds: Spread, queries: int) -> Spread:
+    scale = 1000 / queries
     return Spread(seconds.median * scale, seconds.low * scale, seconds.high * scale)
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,7 @@ def search(  # pylint: disable=too-many-arguments  # a run, a question and how t
     """
     with timed() as summary:
         opened = Searcher(lake, settings, few=not explained, soon=_is_written_as_place(query))
-        from tasks.tables import open_console, show_results  # loaded while the model is, too
-
+        import_module("tasks.tables")  # while the model is being loaded
         answer = opened.search(query, n, allowed)
         json_path, png_path = layout.run(run, "result.json"), layout.run(run, "result.png")
         explanation = answer.explain() if explained else None
@@ -85,11 +85,17 @@ def search(  # pylint: disable=too-many-arguments  # a run, a question and how t
             "result_png": lake.uri(png_path) if picture else "",
         }
         lake.write_json(json_path, summary)
+    _show(answer)
+    return summary
+
+
+def _show(answer: "Answer") -> None:
+    from tasks.tables import open_console, show_results
+
     console = open_console(stderr=True)
     show_results(console, answer.query, answer.release, answer.results)
     if answer.warning:
         console.print(answer.warning, markup=False)
-    return summary
 
 
 @dataclass(frozen=True)
@@ -375,7 +381,8 @@ def _require_some(n: int) -> None:
 
 def _is_place(query: str) -> bool:
     """Tells whether a query is a URI or a path, or is a file though written as a name."""
-    return _is_written_as_place(query) or os.path.exists(query)  # noqa: PTH110  # Path.exists raises if it is too long
+    # Path.exists raises if it is too long.
+    return _is_written_as_place(query) or os.path.exists(query)  # noqa: PTH110
 
 
 def _is_written_as_place(query: str) -> bool:
