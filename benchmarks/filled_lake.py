@@ -30,7 +30,7 @@ def filled_lake(folder: Path, images: int, precision: str) -> Path:
         folder / precision,
         _PHOTOGRAPHS,
         {"IMAGE_SEARCH_PIPELINE__PRECISION": precision},
-        models=folder.parent / "models",
+        models=folder.parent / "models" if precision == "float32" else None,
         lent=True,
     )
     photographs.full()

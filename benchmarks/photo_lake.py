@@ -58,7 +58,7 @@ class PhotoLake:
         folder: for lakes, one of each size.
         images: how many it has, to the next multiple of the number of photographs.
         settings: variables for the tasks that index it.
-        models: where lakes leave the model that they build for others.
+        models: where lakes of the same model leave it for others.
         lent: take it from there, if it is there.
     """
 
