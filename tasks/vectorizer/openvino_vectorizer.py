@@ -1,4 +1,4 @@
-"""Vectorizing with OpenVINO: the fastest on a CPU, and the one that computes in bfloat16."""
+"""Vectorizing with OpenVINO, the one that computes in bfloat16 on a CPU."""
 
 import threading
 from collections.abc import Sequence
