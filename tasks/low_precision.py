@@ -116,8 +116,8 @@ def _require_same_network(lake: Store, card: ModelCard, form: Artifact) -> None:
         discard_model(lake, card.id)
         raise UserError(
             f"the int8 form of {card.id} cannot be made again as releases have it, since the "
-            "catalogue, the machine or this software is another; set calibration to another number, which makes "
-            "another model and embeds all images again"
+            "catalogue, the machine or this software is another; set calibration to another "
+            "number, which makes another model and embeds all images again"
         )
 
 
