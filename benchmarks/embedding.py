@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -109,16 +110,16 @@ def _by_cores(folder: Path, images: Floats) -> Iterator[Point]:
 
 def _build(folder: Path, backbone: Backbone) -> None:
     """Puts the forms of the trained network into a folder, unless they are there."""
-    from tasks.vectorizer.early_strides import stride_early
     from tasks.vectorizer.export import as_onnx
     from tasks.vectorizer.int8 import quantize
     from tasks.vectorizer.keras_vectorizer import build_network, feature_extractor
-    from tasks.vectorizer.merged_padding import merge_padding
+    from tasks.vectorizer.lighter_network import lighten
     from tasks.vectorizer.weights import load_weights
 
     if (folder / ONNX_INT8_MODEL).exists() and (folder / _AS_EXPORTED).exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # what an older version or half a build has left
+    folder.mkdir(parents=True)
     network = build_network(backbone)
     load_weights(network, backbone, cache=load_settings().cache.expanduser() / "weights")
     extractor = feature_extractor(network, backbone)
@@ -126,8 +127,7 @@ def _build(folder: Path, backbone: Backbone) -> None:
     exported = as_onnx(extractor, folder / _AS_EXPORTED)
     save_onnx(exported, folder / _AS_EXPORTED)
     ours = onnx.load(folder / _AS_EXPORTED)  # saving has taken the weights out of the other
-    stride_early(ours)
-    merge_padding(ours)
+    lighten(ours)
     save_onnx(ours, folder / ONNX_VECTORIZER_MODEL)
     quantize(folder / ONNX_VECTORIZER_MODEL, folder / ONNX_INT8_MODEL, _photographs())
 

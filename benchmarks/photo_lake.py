@@ -88,11 +88,11 @@ class PhotoLake:
             for name, data in photographs(self.views):
                 store.write(f"{MASTER}/{name}", data)
             if self._lent and self._models and self._models.exists():
-                shutil.copytree(self._models, self.root / MODEL)
+                shutil.copytree(self._models, self.root / MODEL, dirs_exist_ok=True)
             done = self.reindex("full")
-            if self._models:
+            if self._models and not self._models.exists():
                 without = shutil.ignore_patterns("vectors")
-                shutil.copytree(self.root / MODEL, self._models, ignore=without, dirs_exist_ok=True)
+                shutil.copytree(self.root / MODEL, self._models, ignore=without)
             file.write_text(json.dumps({"seconds": done.seconds, "embedded": done.embedded}))
         found = json.loads(file.read_text())
         return Reindex(found["seconds"], found["embedded"])

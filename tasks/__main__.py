@@ -442,9 +442,9 @@ def _do(
     """Does one task under the contract; returns what it printed."""
     set_up_logging()
     with one_line_errors():
-        _load(task)
         settings = load_settings()
         store = open_store(lake or settings.lake)
+        _load(task)
         summary = work(store, settings)
         if run:
             file_result(store, run, task, shard, summary)
@@ -458,11 +458,13 @@ def _load(task: str) -> None:
 
     Looking for garbage meanwhile, in what stays until the end, would take an eighth of a start.
     """
+    enabled = gc.isenabled()
     gc.disable()
     try:
         import_module(f"tasks.{task}")
     finally:
-        gc.enable()
+        if enabled:
+            gc.enable()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tasks.vectorizer.vectorizer import Vectorizer
 
 
 class ReleaseVectorizer:
-    """Embeds pictures as the catalogue was. The model is loaded when the first picture needs it.
+    """Embeds pictures as the catalogue was. The model is loaded for the first picture, or sooner.
 
     Args:
         lake: the data lake.

@@ -70,7 +70,7 @@ def search(  # pylint: disable=too-many-arguments  # a run, a question and how t
     """
     with timed() as summary:
         opened = Searcher(lake, settings, few=not explained, soon=_is_written_as_place(query))
-        import_module("tasks.tables")  # while the model is being loaded
+        import_module("tasks.tables")  # for `_show`: the model may be loading meanwhile
         answer = opened.search(query, n, allowed)
         json_path, png_path = layout.run(run, "result.json"), layout.run(run, "result.png")
         explanation = answer.explain() if explained else None
@@ -182,7 +182,7 @@ def _open_vectors(
 
 
 class Searcher:
-    """A release opened for searching. The model is loaded when the first picture needs it."""
+    """A release opened for searching. The model is loaded for the first picture, or sooner."""
 
     def __init__(
         self,
@@ -200,7 +200,8 @@ class Searcher:
             settings: threads, cache and allowed prefixes of this machine.
             release: the one to open.
             few: the model is to start soon, for few pictures, not to be fast for many.
-            soon: a picture will be asked for, so that the model is loaded beside all else.
+            soon: a picture will be asked for. From a folder the model is then loaded beside all
+                else; from a bucket it would be fetched even for a query that is refused.
 
         Raises:
             UserError: there is no release, or it is damaged.
@@ -211,7 +212,7 @@ class Searcher:
         self._catalogue = open_catalogue(lake, release.catalogue)
         self._limits = DecodeLimits(**release.limits)
         self._vectorizer = ReleaseVectorizer(lake, release, settings, few=few)
-        if soon:
+        if soon and lake.local_path(layout.MODEL):
             self._vectorizer.load_soon()
         # FAISS is loaded meanwhile.
         from tasks.index.engine import SearchEngine

@@ -50,7 +50,8 @@ def absolute_path(uri: str) -> str:
     It is the one that fsspec finds, which takes a tenth of a search to load.
     """
     path = uri.removeprefix("file://")
-    plain = path.startswith("/") and not path.startswith("//") and "::" not in path
+    plain = path.startswith("/") and not path.startswith("//")
+    plain = plain and "::" not in path and "://" not in path
     return path.rstrip("/") or "/" if plain else ""
 
 

@@ -16,9 +16,8 @@ from typing import Any
 
 import onnx
 
-from tasks.vectorizer.early_strides import stride_early
 from tasks.vectorizer.exportable import exportable
-from tasks.vectorizer.merged_padding import merge_padding
+from tasks.vectorizer.lighter_network import lighten
 from tasks.vectorizer.onnx_file import save_onnx
 from tasks.vectorizer.quiet_keras import keras
 
@@ -65,11 +64,10 @@ def _without_accidents(document: Any, numbers: dict[int, int]) -> Any:
 def export_onnx(model: keras.Model, path: Path) -> None:
     """Writes a model of one image input as ONNX, see `save_onnx`; the batch size stays free.
 
-    It computes the same vectors with less: see `stride_early` and `merge_padding`.
+    It computes the same vectors with less: see `lighten`.
     """
     network = as_onnx(model, path)
-    stride_early(network)
-    merge_padding(network)
+    lighten(network)
     save_onnx(network, path)
     del network
     gc.collect()  # copies of the graph that refer to each other: 2 GB for ResNet50

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from tasks.vectorizer.onnx_graph import Graph, attribute, set_attribute
+from tasks.vectorizer.onnx_graph import Graph, attribute, kind, set_attribute
 
 
 def merge_padding(network: onnx.ModelProto) -> None:
@@ -25,7 +25,7 @@ def merge_padding(network: onnx.ModelProto) -> None:
             continue
         around = _zeros_around(graph, padding)
         if around and max(around) < min(attribute(node, "kernel_shape", ())):
-            node.input[0] = padding.input[0]
+            graph.read_instead(node, 0, padding.input[0])
             set_attribute(node, "pads", around)
             graph.drop(padding)
             graph.forget_shapes()
@@ -33,7 +33,7 @@ def merge_padding(network: onnx.ModelProto) -> None:
 
 def _is_plain_maximum(node: onnx.NodeProto) -> bool:
     return (
-        node.op_type == "MaxPool"
+        kind(node) == "MaxPool"
         and len(node.output) == 1
         and len(attribute(node, "kernel_shape", ())) == 2
         and attribute(node, "auto_pad", "NOTSET") == "NOTSET"
@@ -44,18 +44,20 @@ def _is_plain_maximum(node: onnx.NodeProto) -> bool:
 
 
 def _is_after_relu(graph: Graph, padding: onnx.NodeProto) -> bool:
-    if padding.op_type != "Pad" or graph.is_output(padding.output[0]):
+    if kind(padding) != "Pad" or graph.is_output(padding.output[0]):
         return False
     source = graph.maker.get(padding.input[0])
     alone = len(graph.readers(padding.output[0])) == 1
-    return alone and source is not None and source.op_type == "Relu"
+    return alone and source is not None and kind(source) == "Relu"
 
 
 def _zeros_around(graph: Graph, padding: onnx.NodeProto) -> tuple[int, ...]:
     """Returns how many zeros are put at the top, left, bottom and right; () where it is not so."""
     found = [graph.weights(name) for name in padding.input[1:]]
     given = [numpy_helper.to_array(constants) for constants in found if constants is not None]
-    if not given or len(given) < len(found) or attribute(padding, "mode", "constant") != "constant":
+    if attribute(padding, "mode", "constant") != "constant":
+        return ()
+    if not 1 <= len(given) == len(found) <= 2:  # a third names the axes
         return ()
     pads, *value = given
     if pads.size != 8 or np.any(pads < 0) or np.any(value):

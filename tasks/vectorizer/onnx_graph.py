@@ -15,9 +15,10 @@ class Graph:
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
-        self.maker: dict[str, onnx.NodeProto] = {
-            name: node for node in graph.node for name in node.output
-        }
+        self.maker: dict[str, onnx.NodeProto] = {}
+        self._readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in graph.node:
+            self._note(node)
         self._outputs = {output.name for output in graph.output}
 
     @property
@@ -28,7 +29,7 @@ class Graph:
 
     def readers(self, tensor: str) -> list[onnx.NodeProto]:
         """Returns the layers that read a tensor."""
-        return [node for node in self._graph.node if tensor in node.input]
+        return list(self._readers.get(tensor, ()))
 
     def is_output(self, tensor: str) -> bool:
         """Whether a tensor is what the network puts out."""
@@ -42,19 +43,39 @@ class Graph:
         """Puts a layer behind the one that makes a tensor."""
         made_by = list(self._graph.node).index(self.maker[tensor])
         self._graph.node.insert(made_by + 1, node)
-        self.maker.update(dict.fromkeys(node.output, self._graph.node[made_by + 1]))
+        self._note(self._graph.node[made_by + 1])
+
+    def read_instead(self, node: onnx.NodeProto, place: int, tensor: str) -> None:
+        """Lets a layer read another tensor at a place."""
+        before = node.input[place]
+        node.input[place] = tensor
+        if before not in node.input:
+            self._readers[before].remove(node)
+        if node not in self.readers(tensor):
+            self._readers.setdefault(tensor, []).append(node)
 
     def drop(self, node: onnx.NodeProto) -> None:
         """Takes a layer out that nobody reads, and the constants that it alone reads."""
         self._graph.node.remove(node)
-        for name in node.input:
+        for name in set(node.input):
+            self._readers[name].remove(node)
             constants = self.weights(name)
             if constants is not None and not self.readers(name):
                 self._graph.initializer.remove(constants)
 
+    def _note(self, node: onnx.NodeProto) -> None:
+        self.maker.update(dict.fromkeys(node.output, node))
+        for name in set(node.input):
+            self._readers.setdefault(name, []).append(node)
+
     def forget_shapes(self) -> None:
         """Drops what is noted of the shapes of tensors, which rewriting has made untrue."""
         self._graph.ClearField("value_info")
+
+
+def kind(node: onnx.NodeProto) -> str:
+    """Returns the operation of a layer; empty for one that is not ONNX's own, whatever its name."""
+    return str(node.op_type) if node.domain in ("", "ai.onnx") else ""
 
 
 def attribute(node: onnx.NodeProto, name: str, usual: Any) -> Any:

@@ -12,8 +12,7 @@ from onnx import TensorProto, helper
 
 from tasks.errors import UserError
 from tasks.vectorizer.batches import Images, transform_in_batches
-from tasks.vectorizer.early_strides import stride_early
-from tasks.vectorizer.merged_padding import merge_padding
+from tasks.vectorizer.lighter_network import lighten
 from tasks.vectorizer.network import Network
 from tasks.vectorizer.onnx_file import save_onnx
 
@@ -119,8 +118,7 @@ class OnnxNetwork:
         ):
             graph.ClearField(field)
             getattr(graph, field).extend(values)
-        stride_early(self.model)
-        merge_padding(self.model)
+        lighten(self.model)
         save_onnx(self.model, path)
 
 

@@ -6,7 +6,9 @@ from tasks.lake.open_store import absolute_path
 
 STARTS = ("", "/", "//", "file://", "file:///", "file:/", "local:///", "~/", "./", "s3://")
 PARTS = st.lists(
-    st.sampled_from(["a", "ä b", "..", ".", "", "%20", "a:b", "x::y", "?v=1", "#", "~", "\\", "*"]),
+    st.sampled_from(
+        ["a", "ä b", "..", ".", "", "%20", "a:b", "x::y", "s3://b", "?v=1", "#", "~", "\\", "*"]
+    ),
     max_size=4,
 )
 

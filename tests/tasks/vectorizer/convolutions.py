@@ -50,7 +50,7 @@ def network(
                 if name in read
             ],
         ),
-        opset_imports=[helper.make_opsetid("", _OPSET)],
+        opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid("my", 1)],
         ir_version=_IR_VERSION,
     )
     onnx.checker.check_model(made)

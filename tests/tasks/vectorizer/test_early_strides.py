@@ -55,7 +55,7 @@ def test_no_value_changes(stride: int, kernel: int, before: int, height: int, wi
 def test_the_layer_that_sees_neighbours_strides_and_the_shortcut_is_picked_from() -> None:
     model = residual(2, 3, 1)
     stride_early(model)
-    assert strides(model) == {"c": (2, 2), "block/every_2_2": (2, 2)}
+    assert strides(model) == {"c": (2, 2), "image_search/every_2_2/block": (2, 2)}
 
 
 def test_strides_multiply() -> None:
@@ -76,10 +76,27 @@ def test_a_tensor_that_two_sums_read_is_picked_from_once() -> None:
     )
     plain = copy.deepcopy(model)
     stride_early(model)
-    assert strides(model) == {"a1": (2, 2), "b1": (2, 2), "block/every_2_2": (2, 2)}
+    assert strides(model) == {"a1": (2, 2), "b1": (2, 2), "image_search/every_2_2/block": (2, 2)}
     np.testing.assert_allclose(
         computed(model, images(9, 8))[0], computed(plain, images(9, 8))[0], rtol=1e-4, atol=1e-3
     )
+
+
+def test_a_long_sum_is_looked_at_only_so_far() -> None:
+    count = 2000
+    model = network(
+        [
+            conv("in", "s0", 3),
+            *(conv("in", f"c{number}", 3) for number in range(count)),
+            *(node("Add", [f"s{it}", f"c{it}"], f"s{it + 1}") for it in range(count)),
+            conv(f"s{count}", "out", stride=2),
+        ]
+    )
+    stride_early(model)
+    strided = strides(model)
+    assert f"c{count - 1}" in strided
+    assert "out" not in strided
+    assert "s0" not in strided
 
 
 def branch(name: str) -> onnx.NodeProto:
@@ -121,6 +138,16 @@ LEFT_ALONE = {
     ),
     "a tensor is added to itself": network(
         [conv("in", "a", 3), node("Add", ["a", "a"], "b"), conv("b", "out", stride=2)]
+    ),
+    "what looks like a layer of ONNX is another's": network(
+        [
+            conv("in", "a", 3),
+            node("Relu", ["a"], "b", domain="my"),
+            conv("b", "out", stride=2),
+        ]
+    ),
+    "what looks like a convolution is another's": network(
+        [conv("in", "a", 3, domain="my"), conv("a", "out", stride=2)]
     ),
     "a layer holds a graph": network(
         [conv("in", "a", 3), conv("a", "out", stride=2), branch("other")],

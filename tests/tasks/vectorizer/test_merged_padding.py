@@ -6,6 +6,7 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
 from tasks.vectorizer.merged_padding import merge_padding
 from tests.tasks.vectorizer.convolutions import CHANNELS, computed, network, node
@@ -20,12 +21,13 @@ def padded(
     before: str = "Relu",
     outputs: tuple[str, ...] = ("out",),
     mode: str = "constant",
+    domain: str = "",
     **pooling: Any,
 ) -> onnx.ModelProto:
     given = {"kernel_shape": [3, 3], "strides": [2, 2]} | pooling
     return network(
         [
-            node(before, ["in"], "a"),
+            node(before, ["in"], "a", domain=domain),
             node("Pad", ["a", "pads", "value"], "b", mode=mode),
             node("MaxPool", ["b"], "out", **given),
         ],
@@ -54,7 +56,17 @@ def test_constants_that_nobody_reads_any_more_are_gone() -> None:
     assert [weight.name for weight in model.graph.initializer] == []
 
 
+def padded_along(axes: list[int]) -> onnx.ModelProto:
+    model = padded((1, 1, 0, 0, 1, 1, 0, 0))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(axes, np.int64), "axes"))
+    (padding,) = (layer for layer in model.graph.node if layer.op_type == "Pad")
+    padding.input.append("axes")
+    return model
+
+
 LEFT_ALONE = {
+    "the axes are named": padded_along([2, 3, 0, 1]),
+    "there is another's layer before it": padded(domain="my"),
     "there may be less than zero": padded(before="Neg"),
     "it is padded with more than zero": padded(value=1),
     "pixels are repeated around": padded(mode="edge"),
