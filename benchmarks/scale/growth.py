@@ -79,7 +79,10 @@ def table(points: list[Point], dimensions: int = 2048) -> str:
             lines.append(f"| `{task}` | {night} | {point['images']:,} | {' | '.join(cells)} |")
         slopes = [exponent(found, quantity) for _, quantity, _ in _COLUMNS]
         if any(slope is not None for slope in slopes):
-            cells = ["" if slope is None else f"**{slope:.2f}**" for slope in slopes]
+            # Which side of nothing a slope lies on depends on the processor: no "-0.00".
+            cells = [
+                "" if slope is None else f"**{round(slope, 2) + 0.0:.2f}**" for slope in slopes
+            ]
             lines.append(f"| | | grows with | {' | '.join(cells)} |")
     return "\n".join(lines)
 
