@@ -61,9 +61,9 @@ def _ends_a_convolution(
 ) -> bool:
     """Tells whether so many layers alone read what a convolution makes, added to others or not."""
     node = graph.maker.get(tensor)
-    if node is None or graph.is_output(tensor) or len(graph.readers(tensor)) != readers:
+    if node is None or not depth or graph.is_output(tensor):
         return False
-    if not depth:
+    if len(graph.readers(tensor)) != readers:
         return False
     match kind(node):
         case "Conv":
