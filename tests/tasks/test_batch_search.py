@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tasks.__main__ import app
+from tasks.command_line import app
 from tasks.batch_search import read_queries, search_batch
 from tasks.lake.store import Store
 from tasks.search import search

@@ -61,9 +61,9 @@ def test_a_search_leaves_its_answer_and_its_picture(indexed: Store, tmp_path: Pa
 @pytest.mark.parametrize(("task", "threads"), [("etl", 1), ("search", 1), ("publish", cores())])
 def test_numpy_has_threads_where_matrices_are_large(task: str, threads: int) -> None:
     program = (
-        "import sys, typer.testing, tasks.__main__, threadpoolctl\n"
+        "import sys, typer.testing, tasks.command_line, threadpoolctl\n"
         "assert 'numpy' not in sys.modules\n"
-        f"typer.testing.CliRunner().invoke(tasks.__main__.app, [{task!r}, '--help'])\n"
+        f"typer.testing.CliRunner().invoke(tasks.command_line.app, [{task!r}, '--help'])\n"
         "import numpy\n"
         "print(*(library['num_threads'] for library in threadpoolctl.threadpool_info()))"
     )
@@ -83,9 +83,9 @@ def test_a_search_in_a_folder_loads_what_it_needs(
 ) -> None:
     place = query.replace("its file", (master / "coffee_1.jpg").as_uri())
     program = (
-        "import sys, typer.testing, tasks.__main__\n"
+        "import sys, typer.testing, tasks.command_line\n"
         f"asked = ['search', '--lake', {str(indexed)!r}, '--no-picture', '--query', {place!r}]\n"
-        "done = typer.testing.CliRunner().invoke(tasks.__main__.app, asked)\n"
+        "done = typer.testing.CliRunner().invoke(tasks.command_line.app, asked)\n"
         "assert done.exit_code == 0, done.output\n"
         "print(*sorted({'fsspec', 'onnxruntime', 'openvino', 's3fs', 'keras'} & {*sys.modules}))"
     )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tasks.__main__ import app
+from tasks.command_line import app
 from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.open_store import open_store

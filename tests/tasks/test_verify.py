@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tasks.__main__ import app
+from tasks.command_line import app
 from tasks.errors import UserError
 from tasks.index.milvus_collection import key_of
 from tasks.lake import layout
