@@ -15,7 +15,8 @@ import numpy.typing as npt
 from benchmarks.figures import Figure, in_turns
 from demo.catalogue import PHOTOS, encode, open_photo
 from tasks.imaging.decode import DecodeLimits
-from tasks.imaging.preprocessing import Preprocessing, load_resized_rgb
+from tasks.imaging.network_input import load_resized_rgb
+from tasks.imaging.preprocessing import Preprocessing
 from tasks.parallel import bounded_map, cores
 
 _LIMITS = DecodeLimits()

@@ -19,7 +19,8 @@ from demo.catalogue import PHOTOS
 from demo.labelled import photographs
 from tasks.errors import UserError
 from tasks.imaging.decode import DecodeLimits
-from tasks.imaging.preprocessing import Preprocessing, load_resized_rgb, preprocess_input
+from tasks.imaging.network_input import load_resized_rgb, preprocess_input
+from tasks.imaging.preprocessing import Preprocessing
 from tasks.lake.layout import ONNX_INT8_MODEL, ONNX_VECTORIZER_MODEL, TF_VECTORIZER_MODEL
 from tasks.settings import load_settings
 from tasks.vectorizer.backbones import Backbone, get_backbone

@@ -24,8 +24,8 @@ _PYTHON = sys.executable
 # The modules of which each line is timed: a task's own, and what does its work.
 _LINES = {
     "search": ("search", "model", "index.engine", "index.rerank", "vectorizer.onnx_vectorizer"),
-    "etl": ("etl", "imaging.preprocessing", "imaging.decode", "imaging.header", "lake.arrays"),
-    "feature_engineering": ("feature_engineering", "imaging.preprocessing", "lake.arrays"),
+    "etl": ("etl", "imaging.network_input", "imaging.decode", "imaging.header", "lake.arrays"),
+    "feature_engineering": ("feature_engineering", "imaging.network_input", "lake.arrays"),
     "vectorize": ("vectorize", "model", "lake.arrays", "vectorizer.onnx_vectorizer"),
 }
 # The number of a column of memray's summary.

@@ -21,7 +21,7 @@ from benchmarks.processes import cost_of, task
 from demo.catalogue import PHOTOS, encode, open_photo
 from tasks.lake import layout
 from tasks.lake.open_store import open_store
-from tasks.search import Searcher
+from tasks.searcher import Searcher
 from tasks.settings import Settings
 
 _IMAGES = 300

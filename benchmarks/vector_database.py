@@ -32,7 +32,7 @@ from tasks.lake.releases import Releases
 from tasks.lake.store import Store
 from tasks.load import load
 from tasks.release_ranking import read_mean
-from tasks.search import Searcher
+from tasks.searcher import Searcher
 from tasks.settings import Settings, VectorDatabaseSettings
 from tasks.vector_database import opened_database, recall_at_10
 from tests.made_release import store_release

@@ -22,10 +22,10 @@ from tasks.imaging.draw import encode_png
 from tasks.imaging.occlusion import Map, heated
 from tasks.lake.store import Store
 from tasks.release_evaluation import Evaluation, Judged, Mismatch, judge, release_names
+from tasks.release_in_use import current_release
 from tasks.release_ranking import read_mean
 from tasks.release_vectorizer import ReleaseVectorizer
 from tasks.run_plan import open_catalogue
-from tasks.search import current_release
 from tasks.settings import Settings
 
 WORST = 40

@@ -15,8 +15,9 @@ from tasks.imaging.preprocessing import Preprocessing
 from tasks.lake import layout
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
-from tasks.model import ModelCard, open_vectorizer
-from tasks.search import current_release
+from tasks.model import ModelCard
+from tasks.model_vectorizer import open_vectorizer
+from tasks.release_in_use import current_release
 from tasks.settings import Settings
 from tasks.vectorizer.parity import probe_images
 

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from tasks.errors import UserError
 from tasks.lake.store import DamagedError, Store, TransferError
-from tasks.search import Searcher
+from tasks.searcher import Searcher
 from tasks.settings import Settings
 
 

@@ -17,12 +17,12 @@ from tasks.model import (
     clear_model_damage,
     discard_model,
     find_sound_model,
-    open_vectorizer,
     read_model_card,
     verify_model,
 )
 from tasks.model_forms import store_forms
 from tasks.model_probe import store_probe
+from tasks.model_vectorizer import open_vectorizer
 from tasks.run_plan import RunPlan, read_plan
 from tasks.settings import Settings
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tasks.errors import UserError
 from tasks.imaging.decode import DecodeLimits, RejectedImage
-from tasks.imaging.preprocessing import load_resized_rgb, preprocess_input
+from tasks.imaging.network_input import load_resized_rgb, preprocess_input
 from tasks.lake import layout
 from tasks.lake.catalogue import Image
 from tasks.lake.lines import read_lines

@@ -1,6 +1,5 @@
 """The command line: `python -m tasks <task> …`, one sub-command a task."""
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +21,7 @@ from tasks.contract import (
     write_outputs,
 )
 from tasks.errors import UserError
+from tasks.imports import importing, look_for_garbage
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 from tasks.settings import Settings, load_settings
@@ -66,7 +66,7 @@ def for_all_tasks(
     ] = None,
 ) -> None:
     """Takes what stands before the name of a task."""
-    _look_for_garbage()  # the command line is loaded, see `tasks/__main__.py`
+    look_for_garbage()  # the command line is loaded, see `tasks/__main__.py`
     if context.invoked_subcommand not in _MULTIPLYING:
         # NumPy, not loaded yet, starts a thread a core, which spin: a third of a task's start.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -444,30 +444,11 @@ def _do(
     with one_line_errors():
         settings = load_settings()
         store = open_store(lake or settings.lake)
-        _load(task)
+        with importing():
+            import_module(f"tasks.{task}")
         summary = work(store, settings)
         if run:
             file_result(store, run, task, shard, summary)
         write_outputs(summary, _outputs.get({}))
         emit(summary)
     return summary
-
-
-def _load(task: str) -> None:
-    """Imports the module of a task, and what it needs.
-
-    Looking for garbage meanwhile, in what stays until the end, would take an eighth of a start.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        import_module(f"tasks.{task}")
-    finally:
-        if enabled:
-            _look_for_garbage()
-
-
-def _look_for_garbage() -> None:
-    """Begins to look for garbage in what is made from here on."""
-    gc.freeze()
-    gc.enable()

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from tasks.contract import Summary, timed
 from tasks.imaging.decode import DecodeLimits, RejectedImage
-from tasks.imaging.preprocessing import Preprocessing, load_resized_rgb
+from tasks.imaging.network_input import load_resized_rgb
+from tasks.imaging.preprocessing import Preprocessing
 from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.catalogue import ACCESS_DENIED, Image

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.contract import Summary, timed
-from tasks.imaging.preprocessing import preprocess_input
+from tasks.imaging.network_input import preprocess_input
 from tasks.lake import layout
 from tasks.lake.arrays import read_npy_batches, write_npy
 from tasks.lake.seals import new_attempt, refresh_seal, seal, sealed

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tasks.errors import UserError
 from tasks.lake.store import DamagedError, Store
-from tasks.search import Searcher
+from tasks.searcher import Searcher
 from tasks.settings import Settings
 from tasks.tables import open_console, show_results
 

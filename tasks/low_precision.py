@@ -18,9 +18,9 @@ from tasks.model import (
     discard_model,
     local_form,
     model_of_releases,
-    open_vectorizer,
     usual_runtime,
 )
+from tasks.model_vectorizer import open_vectorizer
 from tasks.run_plan import RunPlan
 from tasks.settings import Settings
 from tasks.vectorizer.parity import cosines

@@ -1,4 +1,4 @@
-"""The model of a run in the lake: its card, and a vectorizer made from it on this machine.
+"""The model of a run in the lake: its card and its files. Loads nothing that computes.
 
 The card is the authority for the model's files. A release names its model; one that was built again
 from the same weights is still that model, though its files may have other digests by then.
@@ -7,7 +7,7 @@ from the same weights is still that model, though its files may have other diges
 import hashlib
 import logging
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,13 +18,13 @@ from tasks.lake.cache import local_files
 from tasks.lake.papers import read_paper
 from tasks.lake.releases import Releases
 from tasks.lake.store import Artifact, DamagedError, Store
-from tasks.model_probe import PROBE_COSINE, require_same_arithmetic
 from tasks.settings import Settings
 from tasks.vectorizer.runtimes import RUNTIMES, Runtime
-from tasks.vectorizer.vectorizer import Vectorizer, load_vectorizer
 
 # The mark of damage goes last.
 _PAPERS = (*layout.MODEL_PROBE, layout.MODEL_CARD, layout.DAMAGE)
+# Another machine's rounding stays above; saturation in one layer falls below.
+_PROBE_COSINE = 0.999
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class ModelCard(BaseModel):
     artifacts: dict[str, Artifact]
     software: dict[str, str]
     low_precision: LowPrecision | None = None
-    probe_cosine: float = PROBE_COSINE
+    probe_cosine: float = _PROBE_COSINE
 
     @property
     def network_sha256(self) -> str:
@@ -221,40 +221,6 @@ def discard_model(lake: Store, model: str) -> None:
         lake.delete(layout.model(model, name))
 
 
-def open_vectorizer(
-    lake: Store,
-    card: ModelCard,
-    runtime: Runtime,
-    settings: Settings,
-    *,
-    few: bool = False,
-    probed: bool = True,
-) -> Vectorizer:
-    """Loads a model from the lake.
-
-    Args:
-        lake: the data lake.
-        card: of the model.
-        runtime: what computes it.
-        settings: threads and cache of this machine.
-        few: it is for a few images, see `load_vectorizer`.
-        probed: compare what this machine computes in low precision with what the builder's did;
-            float32 is the same everywhere.
-
-    Raises:
-        DamagedError: the stored model is not what its card says.
-        UserError: this machine's arithmetic is another, or the runtime is not installed.
-    """
-    path = local_form(lake, card, runtime, settings)
-    bfloat16 = card.precision == "bfloat16"
-    vectorizer = load_vectorizer(
-        runtime, path, settings.threads or None, few=few, bfloat16=bfloat16
-    )
-    if probed and card.precision != "float32":
-        require_same_arithmetic(lake, card.artifacts, card.probe_cosine, vectorizer)
-    return vectorizer
-
-
 def usual_runtime(card: ModelCard) -> Runtime:
     """Returns what computes a model where no runtime is asked for; searches never ask."""
     return RUNTIMES[card.precision][0]
@@ -274,3 +240,25 @@ def local_form(lake: Store, card: ModelCard, runtime: Runtime, settings: Setting
     artifacts = [card.artifacts[name] for name in names if name in card.artifacts]
     path, *_ = local_files(lake, artifacts, settings.cache, settings.cache_bytes)
     return path
+
+
+class SoundForm(NamedTuple):
+    """A model and the file to compute it from, which is what the card says."""
+
+    card: ModelCard
+    path: Path
+
+
+def release_form(lake: Store, pinned: dict[str, Any], settings: Settings) -> SoundForm:
+    """Returns what a search in a release computes with.
+
+    Args:
+        lake: the data lake.
+        pinned: the model's card in the manifest of the release.
+        settings: cache of this machine.
+
+    Raises:
+        DamagedError: the stored model is not what its card says, or another one.
+    """
+    card = card_of_release(lake, pinned)
+    return SoundForm(card, local_form(lake, card, usual_runtime(card), settings))

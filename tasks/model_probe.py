@@ -5,7 +5,6 @@ that no release mixes vectors of machines that disagree, such a machine refuses 
 """
 
 import io
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,6 @@ from tasks.lake.store import Artifact, Store
 from tasks.vectorizer.parity import cosines, probe_images
 from tasks.vectorizer.vectorizer import Vectorizer
 
-# Another machine's rounding stays above; saturation in one layer falls below.
-PROBE_COSINE: Final = 0.999
 _IMAGES = 2
 
 

@@ -17,6 +17,18 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def begun(function: Callable[[], Result]) -> Future[Result]:
+    """Begins to compute something beside what else the process does.
+
+    The process does not end before that has. It must import nothing: some packages, such as OpenCV,
+    are not whole for a moment while another thread imports them.
+    """
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(function)
+    pool.shutdown(wait=False)
+    return future
+
+
 def bounded_map(
     function: Callable[[Item], Result],
     items: Iterable[Item],

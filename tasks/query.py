@@ -75,3 +75,8 @@ def _place(uri: str) -> tuple[str, Path]:
 
 def _is_below(place: tuple[str, Path], folder: tuple[str, Path]) -> bool:
     return place[0] == folder[0] and place[1].is_relative_to(folder[1])
+
+
+def is_written_as_place(query: str) -> bool:
+    """Tells whether a query is written like a URI or a path, not like a name."""
+    return "://" in query or query.startswith(("/", "./", "../", "~"))

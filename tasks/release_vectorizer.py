@@ -1,45 +1,46 @@
 """The one way of a release from pictures to vectors: its preprocessing, its model."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import numpy as np
 import numpy.typing as npt
 
 from tasks.imaging.canvas import Image
-from tasks.imaging.preprocessing import Preprocessing, preprocess_input, resized_rgb
+from tasks.imaging.network_input import preprocess_input, resized_rgb
+from tasks.imaging.preprocessing import Preprocessing
 from tasks.lake.manifest import Manifest
 from tasks.lake.store import Store
-from tasks.model import card_of_release, open_vectorizer, usual_runtime
+from tasks.model import SoundForm, release_form, usual_runtime
+from tasks.model_vectorizer import open_form
 from tasks.settings import Settings
 from tasks.vectorizer.batches import embed_views
 from tasks.vectorizer.vectorizer import Vectorizer
 
 
 class ReleaseVectorizer:
-    """Embeds pictures as the catalogue was. The model is loaded for the first picture, or sooner.
+    """Embeds pictures as the catalogue was. The model is loaded for the first one.
 
     Args:
         lake: the data lake.
         release: whose preprocessing and model.
         settings: threads and cache of this machine.
         few: the model is to start soon, for few pictures, not to be fast for many.
+        form: `release_form`, if that is on its way.
     """
 
-    def __init__(self, lake: Store, release: Manifest, settings: Settings, *, few: bool) -> None:
+    def __init__(
+        self,
+        lake: Store,
+        release: Manifest,
+        settings: Settings,
+        *,
+        few: bool,
+        form: Future[SoundForm] | None = None,
+    ) -> None:
         self.preprocessing = Preprocessing.model_validate(release.preprocessing)
         self._lake, self._model, self._settings, self._few = lake, release.model, settings, few
         self._vectorizer: Vectorizer | None = None
-        self._loading: Future[Vectorizer] | None = None
-
-    def load_soon(self) -> None:
-        """Begins to load the model beside what else the process does.
-
-        What goes wrong is told to who needs the model. Most of it is comparing its files with their
-        digests, during which Python does other things.
-        """
-        pool = ThreadPoolExecutor(1)
-        self._loading = pool.submit(self._load)
-        pool.shutdown(wait=False)
+        self._form = form
 
     def of_pictures(self, images: list[Image]) -> npt.NDArray[np.float32]:
         """Returns (n, d) float32, row i for image i.
@@ -63,10 +64,15 @@ class ReleaseVectorizer:
             UserError: this machine cannot compute it.
         """
         if self._vectorizer is None:
-            self._vectorizer = self._loading.result() if self._loading else self._load()
+            self._vectorizer = self._load()
         batch = preprocess_input(np.stack(images), self.preprocessing.mode)
         return embed_views(self._vectorizer.transform, batch, self.preprocessing.views)
 
     def _load(self) -> Vectorizer:
-        card = card_of_release(self._lake, self._model)
-        return open_vectorizer(self._lake, card, usual_runtime(card), self._settings, few=self._few)
+        card, path = (
+            self._form.result()
+            if self._form
+            else release_form(self._lake, self._model, self._settings)
+        )
+        runtime = usual_runtime(card)
+        return open_form(self._lake, card, runtime, path, self._settings, few=self._few)

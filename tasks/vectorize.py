@@ -13,12 +13,12 @@ from tasks.model import (
     ModelCard,
     discard_model,
     local_form,
-    open_vectorizer,
     read_model_card,
     usual_runtime,
     vectors_source,
 )
 from tasks.model_probe import require_same_vectors
+from tasks.model_vectorizer import open_vectorizer
 from tasks.parallel import bounded_map
 from tasks.progress import track
 from tasks.run_plan import RunPlan, read_plan

@@ -23,7 +23,8 @@ from tasks.plan import plan
 from tasks.prune import prune
 from tasks.publish import publish
 from tasks.run_plan import read_plan
-from tasks.search import Searcher, search
+from tasks.search import search
+from tasks.searcher import Searcher
 from tasks.settings import RetentionSettings, Settings
 from tasks.verify import verify
 

@@ -1,19 +1,14 @@
 """Bring an image to a size: stretched, whole on white, or cut out of its middle or all along it."""
 
-from typing import Literal
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 from cv2.typing import MatLike
 
-Resize = Literal["stretch", "letterbox", "center_crop", "multi_crop"]
-Interpolation = Literal["area", "bilinear", "bicubic"]
+from tasks.imaging.preprocessing import CROPS, Interpolation, Resize
 
 Image = npt.NDArray[np.uint8]
 
-# What `multi_crop` cuts out: both ends and the middle.
-CROPS = 3
 _WHITE = 255
 # Pixels of an image that may be held as float32, too: 12 MB.
 _MOST_FLOATS = 2**20

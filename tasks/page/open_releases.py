@@ -13,7 +13,8 @@ from tasks.lake.releases import Releases
 from tasks.lake.store import DamagedError, Store
 from tasks.page.image_table import ImageTable, open_image_table
 from tasks.page.missing import MissingError
-from tasks.search import Searcher, release_in_use
+from tasks.release_in_use import release_in_use
+from tasks.searcher import Searcher
 from tasks.settings import Settings
 
 # A new release may be seen that much later: finding out costs an object store several requests.

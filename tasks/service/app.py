@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from tasks.errors import UserError
 from tasks.lake.store import DamagedError, TransferError
-from tasks.search import Answer, Searcher
+from tasks.searcher import Answer, Searcher
 from tasks.service.access import TOKEN, is_allowed, is_meant_for_this_machine
 from tasks.service.current_searcher import CurrentSearcher
 from tasks.service.metrics import Metrics

@@ -5,7 +5,8 @@ import threading
 
 from tasks.errors import UserError
 from tasks.lake.store import DamagedError, Store, TransferError
-from tasks.search import Searcher, release_in_use
+from tasks.release_in_use import release_in_use
+from tasks.searcher import Searcher
 from tasks.settings import Settings
 
 logger = logging.getLogger(__name__)

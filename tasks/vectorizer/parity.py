@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from tasks.imaging.preprocessing import Preprocessing, preprocess_input
+from tasks.imaging.network_input import preprocess_input
+from tasks.imaging.preprocessing import Preprocessing
 from tasks.vectorizer.vectorizer import Vectorizer
 
 _SEED = 2048

@@ -39,7 +39,7 @@ from tasks.lake.store import Store
 from tasks.plan import plan
 from tasks.publish import publish
 from tasks.run_plan import read_plan
-from tasks.search import Searcher
+from tasks.searcher import Searcher
 from tasks.settings import Settings
 from tasks.vectorize import vectorize
 from tests.conftest import link_model
@@ -50,6 +50,7 @@ from tests.s3_server import S3Server
 from tests.tasks.pipeline import save_photo, settings_for_tests
 
 PHOTOS = 12
+NEW = "new.jpg"
 IMAGES, DIMENSIONS, QUERIES = 3_000, 2048, 8
 # All others are candidates of a search by this one.
 LIKE_NO_OTHER = f"{IMAGES - 1:06}.jpg"
@@ -112,22 +113,25 @@ def lake_like(folder: Path, server: S3Server) -> Store:
 
 
 @pytest.fixture(scope="module")
-def nights(
+def photos(
     proxy: FaultyProxy,
     s3_server: S3Server,
     model_once: Path,
-    settings: Settings,
     tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, dict[str, Cost]]:
-    """The costs of a first reindex, and of nights with one image new, one renamed, and nothing."""
+) -> Store:
+    """A lake in a bucket, with a model and some photographs, and one more in a folder beside."""
     folder = tmp_path_factory.mktemp("photos")
     link_model(model_once, folder)
     for number in range(PHOTOS + 1):
         save_photo(folder / layout.MASTER / f"{number:02}.jpg", "chelsea", number)
-    new = folder / layout.MASTER / f"{PHOTOS:02}.jpg"
-    added = new.read_bytes()
-    new.unlink()
-    lake = lake_like(folder, s3_server)
+    (folder / layout.MASTER / f"{PHOTOS:02}.jpg").rename(folder / NEW)
+    return lake_like(folder, s3_server)
+
+
+@pytest.fixture(scope="module")
+def nights(proxy: FaultyProxy, photos: Store, settings: Settings) -> dict[str, dict[str, Cost]]:
+    """The costs of a first reindex, and of nights with one image new, one renamed, and nothing."""
+    lake, added = photos, photos.read(NEW)
     nights = {"first": reindex(proxy, lake, "first", settings)}
     lake.write(f"{layout.MASTER}/new.jpg", added)
     nights["new"] = reindex(proxy, lake, "new", settings)
@@ -189,6 +193,23 @@ def test_a_night_without_change_ends_after_the_plan(nights: dict[str, dict[str, 
     # One of them asks whether the latest release is held back.
     assert nights["nothing"]["plan"].requests <= 30
     assert nights["nothing"]["plan"].answered <= 48 * KIB
+
+
+@pytest.mark.usefixtures("nights")
+def test_a_query_that_is_refused_fetches_no_model(photos: Store, tmp_path: Path) -> None:
+    save_photo(tmp_path / "secret.jpg")
+    cache = tmp_path / "cache"
+    environment = {"IMAGE_SEARCH_LAKE": str(photos), "IMAGE_SEARCH_CACHE": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks", "search", "--query", str(tmp_path / "secret.jpg")],
+        cwd=REPOSITORY,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "is not under" in done.stderr.splitlines()[-1]
+    assert not list(cache.rglob("*.onnx*"))
 
 
 def stored_vectors() -> Iterator[npt.NDArray[np.float32]]:

@@ -1,7 +1,7 @@
 from demo.catalogue import BROKEN, QUERY, photo_of
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
-from tasks.search import Searcher
+from tasks.searcher import Searcher
 from tests.end_to_end.conftest import RunDag
 from tests.tasks.pipeline import settings_for_tests
 

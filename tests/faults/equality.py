@@ -7,7 +7,7 @@ from tasks.lake.arrays import read_npy_batches
 from tasks.lake.manifest import Manifest
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
-from tasks.search import Searcher
+from tasks.searcher import Searcher
 from tasks.verify import verify
 from tests.tasks.pipeline import settings_for_tests
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tasks.command_line import app
 from tasks.batch_search import read_queries, search_batch
+from tasks.command_line import app
 from tasks.lake.store import Store
 from tasks.search import search
 from tests.tasks.pipeline import settings_for_tests

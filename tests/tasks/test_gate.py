@@ -12,7 +12,7 @@ from tasks import etl as etl_module
 from tasks import feature_engineering as features_module
 from tasks.errors import UserError
 from tasks.evaluate import gate
-from tasks.imaging.preprocessing import load_resized_rgb, preprocess_input
+from tasks.imaging.network_input import load_resized_rgb, preprocess_input
 from tasks.lake.open_store import open_store
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store

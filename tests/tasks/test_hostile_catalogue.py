@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.imaging.preprocessing import Preprocessing, resized_rgb
+from tasks.imaging.network_input import resized_rgb
+from tasks.imaging.preprocessing import Preprocessing
 from tasks.lake import layout
 from tasks.lake.open_store import open_store
 from tests.tasks.imaging.hostile import MAX_BYTES, MAX_PIXELS, hostile_files

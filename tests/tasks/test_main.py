@@ -77,6 +77,21 @@ def test_numpy_has_threads_where_matrices_are_large(task: str, threads: int) -> 
     assert done.stdout.split() == [str(threads)]
 
 
+@pytest.mark.parametrize(
+    ("task", "loaded"),
+    [("plan", ""), ("prune", ""), ("etl", "cv2 numpy"), ("publish", "faiss numpy"), ("search", "")],
+)
+def test_a_task_begins_with_what_it_computes_with(task: str, loaded: str) -> None:
+    program = (
+        f"import sys, tasks.command_line, tasks.{task}\n"
+        "heavy = {'cv2', 'faiss', 'fsspec', 'keras', 'numpy', 'onnxruntime', 'PIL', 'rich'}\n"
+        "print(*sorted(heavy & {*sys.modules}))"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == loaded
+
+
 @pytest.mark.parametrize(("query", "loaded"), [("coffee_1.jpg", ""), ("its file", "onnxruntime")])
 def test_a_search_in_a_folder_loads_what_it_needs(
     query: str, loaded: str, indexed: Store, master: Path

@@ -13,7 +13,7 @@ from tasks.index.milvus_database import MilvusDatabase
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store, TransferError
 from tasks.load import load
-from tasks.search import Searcher
+from tasks.searcher import Searcher
 from tasks.settings import Settings
 from tasks.vector_database import load_release, opened_database
 from tests.milvus_server import TOKEN, RunningMilvus, running_milvus

@@ -14,14 +14,15 @@ from PIL import Image
 from tasks.build_model import build_model
 from tasks.errors import UserError
 from tasks.imaging.decode import DecodeLimits
-from tasks.imaging.preprocessing import load_resized_rgb
+from tasks.imaging.network_input import load_resized_rgb
 from tasks.lake import layout
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
 from tasks.model import ModelCard
 from tasks.plan import plan
+from tasks.release_in_use import current_release
 from tasks.run_plan import preprocessing_of
-from tasks.search import current_release, search
+from tasks.search import search
 from tasks.settings import Settings
 from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
 from tests.tasks.vectorizer.made_network import tokens_of, write_network

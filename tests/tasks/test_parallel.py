@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.parallel import bounded_map
+from tasks.parallel import begun, bounded_map
 
 
 @given(items=st.lists(st.integers(), max_size=50), workers=st.integers(1, 5))
@@ -80,3 +80,9 @@ def test_a_failure_of_one_stage_leaves_no_thread_of_the_other_behind() -> None:
     with closing(first), pytest.raises(ValueError, match="0"):
         list(bounded_map(fail, first, 2))
     assert set(threading.enumerate()) == before
+
+
+def test_what_was_begun_has_its_result_or_its_error_for_who_waits() -> None:
+    assert begun(lambda: 1).result() == 1
+    with pytest.raises(ZeroDivisionError):
+        begun(lambda: 1 // 0).result()

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import UserError
-from tasks.query import read_query
+from tasks.query import is_written_as_place, read_query
 
 
 @pytest.fixture
@@ -75,3 +75,20 @@ def test_a_signed_uri_that_is_refused_is_told_without_its_signature(folder: Path
     with pytest.raises(UserError, match=r"https://b\.s3\.amazonaws\.com/x\.jpg is") as caught:
         read_query(uri, (str(folder),), 100)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("s3://bucket/a.jpg", True),
+        ("/a.jpg", True),
+        ("./a.jpg", True),
+        ("../a.jpg", True),
+        ("~/a.jpg", True),
+        ("a.jpg", False),
+        ("folder/a.jpg", False),
+        (".a.jpg", False),
+    ],
+)
+def test_a_place_is_told_from_a_name_by_how_it_is_written(query: str, place: bool) -> None:
+    assert is_written_as_place(query) == place

@@ -11,7 +11,8 @@ from tasks.errors import UserError
 from tasks.lake import layout
 from tasks.lake.releases import Releases
 from tasks.lake.store import DamagedError, Store
-from tasks.search import Searcher, search
+from tasks.search import search
+from tasks.searcher import Searcher
 from tests.tasks.pipeline import reindex, save_photo, settings_for_tests
 
 SETTINGS = settings_for_tests()

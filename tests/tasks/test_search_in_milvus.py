@@ -9,7 +9,8 @@ from tasks.index.ranking import PLAIN, Ranking
 from tasks.lake.releases import Releases
 from tasks.lake.store import Store
 from tasks.load import load
-from tasks.search import Searcher, search
+from tasks.search import search
+from tasks.searcher import Searcher
 from tasks.settings import Settings
 from tasks.vector_database import open_database
 from tests.tasks.made_catalogues import Vectors, made_lake, made_vectors, publish_made

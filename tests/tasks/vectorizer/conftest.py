@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tasks.imaging.preprocessing import Preprocessing, preprocess_input, resized_rgb
+from tasks.imaging.network_input import preprocess_input, resized_rgb
+from tasks.imaging.preprocessing import Preprocessing
 from tasks.vectorizer.backbones import get_backbone
 from tasks.vectorizer.keras_vectorizer import KerasVectorizer, build_network, feature_extractor
 from tasks.vectorizer.onnx_vectorizer import OnnxVectorizer

@@ -10,13 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tasks.imaging.decode import DecodeLimits, RejectedImage, decode_image
-from tasks.imaging.preprocessing import (
-    Mode,
-    Preprocessing,
-    load_resized_rgb,
-    preprocess_input,
-    resized_rgb,
-)
+from tasks.imaging.network_input import load_resized_rgb, preprocess_input, resized_rgb
+from tasks.imaging.preprocessing import Mode, Preprocessing
 from tasks.imaging.scaling import Scaling
 from tests.tasks.imaging.samples import encode, photo
 
