@@ -23,10 +23,17 @@ _IMAGES = 90
 _PYTHON = sys.executable
 # The modules of which each line is timed: a task's own, and what does its work.
 _LINES = {
-    "search": ("search", "model", "index.engine", "index.rerank", "vectorizer.onnx_vectorizer"),
+    "search": (
+        "searcher",
+        "model",
+        "model_vectorizer",
+        "index.engine",
+        "index.rerank",
+        "vectorizer.onnx_vectorizer",
+    ),
     "etl": ("etl", "imaging.network_input", "imaging.decode", "imaging.header", "lake.arrays"),
     "feature_engineering": ("feature_engineering", "imaging.network_input", "lake.arrays"),
-    "vectorize": ("vectorize", "model", "lake.arrays", "vectorizer.onnx_vectorizer"),
+    "vectorize": ("vectorize", "model_vectorizer", "lake.arrays", "vectorizer.onnx_vectorizer"),
 }
 # The number of a column of memray's summary.
 _OWN_MEMORY = "3"

@@ -10,6 +10,6 @@ if __name__ == "__main__":
     # search now, and a tenth when the interpreter ends.
     gc.disable()
     atexit.register(gc.freeze)
-    # There are none; to look for them among all that is installed takes some milliseconds.
+    # Tasks need none; to look for them among all that is installed takes some milliseconds.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     import_module("tasks.command_line").app(prog_name="python -m tasks")

@@ -66,7 +66,7 @@ def for_all_tasks(
     ] = None,
 ) -> None:
     """Takes what stands before the name of a task."""
-    look_for_garbage()  # the command line is loaded, see `tasks/__main__.py`
+    look_for_garbage()  # see `tasks/__main__.py`
     if context.invoked_subcommand not in _MULTIPLYING:
         # NumPy, not loaded yet, starts a thread a core, which spin: a third of a task's start.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,13 +1,15 @@
 """search: a query image and a release -> the most similar images, result.json and result.png."""
 
+from concurrent.futures import Future
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tasks.contract import Summary, timed
 from tasks.imports import importing
 from tasks.lake import layout
+from tasks.lake.manifest import Manifest
 from tasks.lake.store import Store
-from tasks.model import release_form
+from tasks.model import SoundForm, release_form
 from tasks.parallel import begun
 from tasks.query import is_written_as_place
 from tasks.release_in_use import release_in_use
@@ -16,7 +18,7 @@ from tasks.settings import Settings
 # What searches is loaded while the model is compared.
 if TYPE_CHECKING:
     from tasks.explanation import Explanation
-    from tasks.searcher import Answer, Searcher
+    from tasks.searcher import Answer
 
 
 def search(  # pylint: disable=too-many-arguments  # a run, a question and how to answer it
@@ -46,8 +48,14 @@ def search(  # pylint: disable=too-many-arguments  # a run, a question and how t
     Raises:
         UserError: there is no release, or the query cannot be answered.
     """
+    release = release_in_use(lake, settings)
+    form = _form_soon(lake, release, query, settings)
+    with importing():
+        import_module("tasks.tables")  # for `_show`
+        from tasks.searcher import Searcher
     with timed() as summary:
-        answer = _opened(lake, query, settings, few=not explained).search(query, n, allowed)
+        opened = Searcher(lake, settings, release, few=not explained, form=form)
+        answer = opened.search(query, n, allowed)
         json_path, png_path = layout.run(run, "result.json"), layout.run(run, "result.png")
         explanation = answer.explain() if explained else None
         if explanation:
@@ -65,17 +73,17 @@ def search(  # pylint: disable=too-many-arguments  # a run, a question and how t
     return summary
 
 
-def _opened(lake: Store, query: str, settings: Settings, *, few: bool) -> "Searcher":
-    """Opens the release in use."""
-    release, form = release_in_use(lake, settings), None
-    # From a bucket it would be fetched even for a query that is refused.
-    if is_written_as_place(query) and lake.local_path(layout.MODEL):
-        # It is compared with its digests, during which Python does other things.
-        form = begun(lambda: release_form(lake, release.model, settings))
-    with importing():
-        import_module("tasks.tables")  # for `_show`
-        from tasks.searcher import Searcher
-    return Searcher(lake, settings, release, few=few, form=form)
+def _form_soon(
+    lake: Store, release: Manifest, query: str, settings: Settings
+) -> Future[SoundForm] | None:
+    """Begins to compare the model with its digests, if a picture is asked for.
+
+    Python does other things meanwhile. From a bucket it is fetched when the picture turns out to be
+    one.
+    """
+    if not is_written_as_place(query) or lake.local_path(layout.MODEL) is None:
+        return None
+    return begun(lambda: release_form(lake, release.model, settings))
 
 
 def _show(answer: "Answer") -> None:

@@ -16,7 +16,9 @@ from tasks.imaging.draw import draw_results, encode_png
 from tasks.imaging.network_input import load_resized_rgb
 from tasks.imaging.occlusion import Map, heated
 from tasks.index.engine import SearchEngine
+from tasks.index.file_vectors import FileVectors
 from tasks.index.rows import Vectors
+from tasks.index.vector_index import read_index
 from tasks.index.vector_store import VectorStore
 from tasks.lake import layout
 from tasks.lake.cache import local_file
@@ -78,9 +80,6 @@ def _open_vectors(
         from tasks.vector_database import open_database, open_vectors
 
         return open_vectors(open_database(settings.vector_database), release, mean)
-    from tasks.index.file_vectors import FileVectors
-    from tasks.index.vector_index import read_index
-
     artifact = release.artifacts[layout.IMAGE_INDEX]
     index = read_index(local_file(lake, artifact, settings.cache, settings.cache_bytes))
     return FileVectors(index, *open_rows(lake, release, settings), mean)

@@ -92,6 +92,33 @@ def test_a_task_begins_with_what_it_computes_with(task: str, loaded: str) -> Non
     assert done.stdout.strip() == loaded
 
 
+def test_a_command_looks_for_garbage_though_its_start_does_not() -> None:
+    program = (
+        "import gc, sys\n"
+        "gc.disable()\n"
+        "import typer.testing, tasks.command_line\n"
+        "typer.testing.CliRunner().invoke(tasks.command_line.app, ['releases'])\n"
+        "sys.exit(not gc.isenabled())"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
+
+
+def test_comparing_the_model_of_a_folder_imports_nothing(indexed: Store) -> None:
+    program = (
+        "import sys, tasks.command_line, tasks.search\n"
+        "from tasks.lake.open_store import open_store\n"
+        "from tasks.release_in_use import current_release\n"
+        "from tasks.settings import load_settings\n"
+        f"lake, settings = open_store({str(indexed)!r}), load_settings()\n"
+        "release, before = current_release(lake), {*sys.modules}\n"
+        "tasks.search.release_form(lake, release.model, settings)\n"
+        "print(*{*sys.modules} - before)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 @pytest.mark.parametrize(("query", "loaded"), [("coffee_1.jpg", ""), ("its file", "onnxruntime")])
 def test_a_search_in_a_folder_loads_what_it_needs(
     query: str, loaded: str, indexed: Store, master: Path

@@ -83,6 +83,9 @@ def test_a_failure_of_one_stage_leaves_no_thread_of_the_other_behind() -> None:
 
 
 def test_what_was_begun_has_its_result_or_its_error_for_who_waits() -> None:
-    assert begun(lambda: 1).result() == 1
+    told = threading.Event()
+    waits = begun(lambda: told.wait(60))
+    told.set()
+    assert waits.result()
     with pytest.raises(ZeroDivisionError):
         begun(lambda: 1 // 0).result()

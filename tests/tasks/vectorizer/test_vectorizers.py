@@ -123,7 +123,7 @@ def test_searching_needs_neither_tensorflow_nor_openvino() -> None:
     import sys
 
     code = (
-        "import sys, tasks.search, tasks.vectorizer.onnx_vectorizer; "
+        "import sys, tasks.batch_search, tasks.searcher, tasks.vectorizer.onnx_vectorizer; "
         "sys.exit(not {'tensorflow', 'keras', 'openvino'}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
