@@ -56,19 +56,7 @@ def search(  # pylint: disable=too-many-arguments  # a run, a question and how t
     with timed() as summary:
         opened = Searcher(lake, settings, release, few=not explained, form=form)
         answer = opened.search(query, n, allowed)
-        json_path, png_path = layout.run(run, "result.json"), layout.run(run, "result.png")
-        explanation = answer.explain() if explained else None
-        if explanation:
-            explanation_path = layout.run(run, "explanation.json")
-            lake.write_json(explanation_path, _document(answer, explanation))
-            summary["explanation_json"] = lake.uri(explanation_path)
-        if picture:
-            lake.write(png_path, answer.draw(explanation))
-        summary |= answer.document() | {
-            "result_json": lake.uri(json_path),
-            "result_png": lake.uri(png_path) if picture else "",
-        }
-        lake.write_json(json_path, summary)
+        summary |= _leave(lake, run, answer, picture=picture, explained=explained)
     _show(answer)
     return summary
 
@@ -84,6 +72,22 @@ def _form_soon(
     if not is_written_as_place(query) or lake.local_path(layout.MODEL) is None:
         return None
     return begun(lambda: release_form(lake, release.model, settings))
+
+
+def _leave(lake: Store, run: str, answer: "Answer", *, picture: bool, explained: bool) -> Summary:
+    """Writes an answer to the files of a run; returns it as JSON has it, with their URIs."""
+    places = {"result_json": layout.run(run, "result.json"), "result_png": ""}
+    explanation = answer.explain() if explained else None
+    if explanation:
+        places["explanation_json"] = layout.run(run, "explanation.json")
+        lake.write_json(places["explanation_json"], _document(answer, explanation))
+    if picture:
+        places["result_png"] = layout.run(run, "result.png")
+        lake.write(places["result_png"], answer.draw(explanation))
+    uris = {name: place and lake.uri(place) for name, place in places.items()}
+    result = answer.document() | uris
+    lake.write_json(places["result_json"], result)
+    return result
 
 
 def _show(answer: "Answer") -> None:
