@@ -269,6 +269,8 @@ def _until_refused(service: Service) -> None:
         assert time.monotonic() < end
         try:
             connected(service).close()
+        except ConnectionResetError:
+            continue  # it was waiting to be accepted when the service ceased to
         except ConnectionRefusedError:
             return
 
