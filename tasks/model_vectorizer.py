@@ -10,7 +10,7 @@ from tasks.vectorizer.runtimes import Runtime
 from tasks.vectorizer.vectorizer import Vectorizer, load_vectorizer
 
 
-def open_vectorizer(
+def open_vectorizer(  # pylint: disable=too-many-arguments  # a model, and how to compute it
     lake: Store,
     card: ModelCard,
     runtime: Runtime,
@@ -18,6 +18,7 @@ def open_vectorizer(
     *,
     few: bool = False,
     probed: bool = True,
+    form: Path | None = None,
 ) -> Vectorizer:
     """Loads a model from the lake.
 
@@ -29,39 +30,13 @@ def open_vectorizer(
         few: it is for a few images, see `load_vectorizer`.
         probed: compare what this machine computes in low precision with what the builder's did;
             float32 is the same everywhere.
+        form: file to compute it from, if it has been compared with the card already.
 
     Raises:
         DamagedError: the stored model is not what its card says.
         UserError: this machine's arithmetic is another, or the runtime is not installed.
     """
-    path = local_form(lake, card, runtime, settings)
-    return open_form(lake, card, runtime, path, settings, few=few, probed=probed)
-
-
-def open_form(  # pylint: disable=too-many-arguments  # a model, and how to compute it
-    lake: Store,
-    card: ModelCard,
-    runtime: Runtime,
-    path: Path,
-    settings: Settings,
-    *,
-    few: bool = False,
-    probed: bool = True,
-) -> Vectorizer:
-    """Loads a model from its form on this machine.
-
-    Args:
-        lake: the data lake.
-        card: of the model.
-        runtime: what computes it.
-        path: of the form, see `local_form`.
-        settings: see `open_vectorizer`.
-        few: see `open_vectorizer`.
-        probed: see `open_vectorizer`.
-
-    Raises:
-        UserError: this machine's arithmetic is another, or the runtime is not installed.
-    """
+    path = form or local_form(lake, card, runtime, settings)
     bfloat16 = card.precision == "bfloat16"
     vectorizer = load_vectorizer(
         runtime, path, settings.threads or None, few=few, bfloat16=bfloat16

@@ -11,7 +11,7 @@ from tasks.imaging.preprocessing import Preprocessing
 from tasks.lake.manifest import Manifest
 from tasks.lake.store import Store
 from tasks.model import SoundForm, release_form, usual_runtime
-from tasks.model_vectorizer import open_form
+from tasks.model_vectorizer import open_vectorizer
 from tasks.settings import Settings
 from tasks.vectorizer.batches import embed_views
 from tasks.vectorizer.vectorizer import Vectorizer
@@ -75,4 +75,4 @@ class ReleaseVectorizer:
             else release_form(self._lake, self._model, self._settings)
         )
         runtime = usual_runtime(card)
-        return open_form(self._lake, card, runtime, path, self._settings, few=self._few)
+        return open_vectorizer(self._lake, card, runtime, self._settings, few=self._few, form=path)
