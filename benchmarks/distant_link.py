@@ -2,12 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-
-_CHUNK = 2**18
+from typing import cast
 
 
 @contextmanager
@@ -20,7 +19,7 @@ def distant(host: str, port: int, seconds: float) -> Iterator[int]:
         The port of 127.0.0.1 to connect to.
     """
     opened: Future[_Opened] = Future()
-    listening = _listen(_Link(host, port, seconds), opened)
+    listening = _listen(host, port, seconds, opened)
     thread = threading.Thread(target=asyncio.run, args=(listening,), daemon=True)
     thread.start()
     link = opened.result()
@@ -38,57 +37,85 @@ class _Opened:
     done: asyncio.Event
 
 
-async def _listen(link: "_Link", opened: Future[_Opened]) -> None:
-    server = await asyncio.start_server(link.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    done = asyncio.Event()
-    opened.set_result(_Opened(port, asyncio.get_running_loop(), done))
+async def _listen(host: str, port: int, seconds: float, opened: Future[_Opened]) -> None:
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    connecting: set[asyncio.Task[None]] = set()
+
+    def accept() -> _End:
+        client, server = _End(0.0), _End(seconds)
+        client.other, server.other = server, client
+        task = loop.create_task(_connect(host, port, server))
+        connecting.add(task)
+        task.add_done_callback(connecting.discard)
+        return client
+
+    listening = await loop.create_server(accept, "127.0.0.1", 0)
+    opened.set_result(_Opened(listening.sockets[0].getsockname()[1], loop, done))
     await done.wait()
-    server.close()
+    listening.close()
 
 
-class _Link:
-    def __init__(self, host: str, port: int, seconds: float) -> None:
-        self._host, self._port, self._seconds = host, port, seconds
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Passes one connection on, until both sides have ended it or one has broken it."""
-        answers, requests = await asyncio.open_connection(self._host, self._port, limit=_CHUNK)
-        try:
-            async with asyncio.TaskGroup() as ways:
-                ways.create_task(_pass_on(reader, requests, 0.0))
-                ways.create_task(_pass_on(answers, writer, self._seconds))
-        except* OSError:
-            pass
-        finally:
-            requests.close()
-            writer.close()
+async def _connect(host: str, port: int, server: "_End") -> None:
+    try:
+        await asyncio.get_running_loop().create_connection(lambda: server, host, port)
+    except OSError:
+        server.other.do(_close)
 
 
-async def _pass_on(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float
-) -> None:
-    coming: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-    async with asyncio.TaskGroup() as ends:
-        ends.create_task(_read(reader, coming, seconds))
-        ends.create_task(_write(coming, writer))
+class _End(asyncio.Protocol):
+    """One of the two ends of a connection: what comes from it goes to the other, later.
+
+    Streams of asyncio copy each byte some times more, and nobody shall wait for this instead of for
+    the server, with which it shares a core.
+    """
+
+    other: "_End"
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._last = 0.0
+        self._transport: asyncio.Transport | None = None
+        self._early: list[Callable[[asyncio.Transport], None]] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        for action in self._early:
+            action(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._later(lambda transport: transport.write(data))
+
+    def eof_received(self) -> bool:
+        self._later(_end_writing)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._later(_close)
+
+    def pause_writing(self) -> None:
+        self.other.do(lambda transport: transport.pause_reading())
+
+    def resume_writing(self) -> None:
+        self.other.do(lambda transport: transport.resume_reading())
+
+    def do(self, action: Callable[[asyncio.Transport], None]) -> None:
+        """Does something to the connection to this end, now or once there is one."""
+        if self._transport is None:
+            self._early.append(action)
+        elif not self._transport.is_closing():
+            action(self._transport)
+
+    def _later(self, action: Callable[[asyncio.Transport], None]) -> None:
+        # Never before what came earlier: of two that are due at once, either may go first.
+        self._last = max(self._loop.time() + self._seconds, self._last + 1e-6)
+        self._loop.call_at(self._last, self.other.do, action)
 
 
-async def _read(
-    reader: asyncio.StreamReader, coming: asyncio.Queue[tuple[float, bytes]], seconds: float
-) -> None:
-    data = b"not yet"
-    while data:
-        data = await reader.read(_CHUNK)
-        coming.put_nowait((asyncio.get_running_loop().time() + seconds, data))
+def _close(transport: asyncio.Transport) -> None:
+    transport.close()
 
 
-async def _write(coming: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
-    while True:
-        due, data = await coming.get()
-        await asyncio.sleep(due - asyncio.get_running_loop().time())
-        if not data:
-            writer.write_eof()
-            return
-        writer.write(data)
-        await writer.drain()
+def _end_writing(transport: asyncio.Transport) -> None:
+    with suppress(OSError):  # it has been ended from the other side
+        transport.write_eof()

@@ -20,6 +20,7 @@ from demo.catalogue import PHOTOS
 from tasks.lake import layout
 from tasks.lake.open_store import open_store
 from tasks.lake.store import Store
+from tests.certificates import Certificate, certificate_in
 from tests.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, running_s3_server
 
 IMAGES, IMAGES_QUICK = 1_000, 200
@@ -146,26 +147,32 @@ def _places(folder: Path, images: int) -> Iterator[dict[str, _Place]]:
         stack.callback(os.sched_setaffinity, 0, [*most, last])
         # What is started from here on stays on the cores that are this thread's at the time.
         os.sched_setaffinity(0, [last])
-        server = stack.enter_context(running_s3_server(folder / "store"))
+        certificate = certificate_in(folder / "certificate")
+        server = stack.enter_context(
+            running_s3_server(folder / "store", certificate=certificate, roomy=True)
+        )
         address = urlsplit(server.endpoint)
         port = stack.enter_context(
             distant(address.hostname or "", address.port or 0, seconds=_LATENCY)
         )
         os.sched_setaffinity(0, most or [last])
-        near = one_shard | server.environment
-        far = near | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        # This server would end the connection after each body that carries its checksum behind it.
+        plain = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"}
+        near = one_shard | server.environment | plain
+        far = near | {"AWS_ENDPOINT_URL": f"https://127.0.0.1:{port}"}
         yield {
-            _FAR: _Place(_open_bucket(server), far),
-            _NEAR: _Place(_open_bucket(server), near),
+            _FAR: _Place(_open_bucket(server, certificate), far),
+            _NEAR: _Place(_open_bucket(server, certificate), near),
             _DISK: _Place(open_store((folder / "disk").as_uri()), one_shard),
         }
 
 
-def _open_bucket(server: S3Server) -> Store:
+def _open_bucket(server: S3Server, certificate: Certificate) -> Store:
     fsspec.config.conf["s3"] = {
         "endpoint_url": server.endpoint,
         "key": ACCESS_KEY,
         "secret": SECRET_KEY,
+        "client_kwargs": {"verify": str(certificate.authority)},
     }
     return open_store(server.new_root())
 

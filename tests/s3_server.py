@@ -5,22 +5,26 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import s3fs
 
+from tests.certificates import Certificate
+
 ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key"
 BUCKET = "images"
 _PORTS = 8
+_TRIES, _PORT_TAKEN = 5, "address already in use"
 _FILER = """
 [filer.options]
 s3.empty_folder_cleanup_delay = "1s"
@@ -36,24 +40,39 @@ class S3Server:
     Args:
         folder: where it keeps its data.
         others: names of users who may do what a bucket policy allows them; see `environment_of`.
+        certificate: to be reached by TLS.
+        roomy: it may take memory and files for gigabytes. Else it looks for garbage all the time
+            and begins new files now and then, which takes as long as its work.
     """
 
-    def __init__(self, folder: Path, others: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        others: Iterable[str] = (),
+        certificate: Certificate | None = None,
+        *,
+        roomy: bool = False,
+    ) -> None:
         self._folder = folder
         self._others = list(others)
+        self._certificate = certificate
+        self._roomy = roomy
         self._port = _free_ports()
         self._process: subprocess.Popen[bytes] | None = None
-        self.endpoint = f"http://127.0.0.1:{self._port}"
+        self.endpoint = f"http{'s' if certificate else ''}://127.0.0.1:{self._port}"
 
     @property
     def environment(self) -> dict[str, str]:
         """What a task needs in its environment to reach the server."""
-        return {
+        access = {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_REGION": "us-east-1",
         }
+        if self._certificate:
+            access["AWS_CA_BUNDLE"] = str(self._certificate.authority)
+        return access
 
     def environment_of(self, other: str) -> dict[str, str]:
         """What a task needs in its environment to reach the server as another user."""
@@ -67,6 +86,7 @@ class S3Server:
             key=ACCESS_KEY,
             secret=SECRET_KEY,
             endpoint_url=self.endpoint,
+            client_kwargs={"verify": str(self._certificate.authority)} if self._certificate else {},
             use_listings_cache=False,
         )
 
@@ -95,7 +115,7 @@ class S3Server:
                 cwd=self._folder,
                 env={
                     **os.environ,
-                    "GOMEMLIMIT": "300MiB",
+                    "GOMEMLIMIT": "2GiB" if self._roomy else "300MiB",
                     "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",
                 },
                 stdout=log,
@@ -127,7 +147,7 @@ class S3Server:
             "master.electionTimeout": "1s",
             "master.heartbeatInterval": "100ms",
             "master.telemetry": "false",
-            "master.volumeSizeLimitMB": 256,
+            "master.volumeSizeLimitMB": 4096 if self._roomy else 256,
             "volume.port": port + 4,
             "volume.port.grpc": port + 5,
             "volume.max": 0,
@@ -144,13 +164,18 @@ class S3Server:
             "s3.autoCreateBucket": "false",
             "s3.allowDeleteBucketNotEmpty": "false",
         }
+        if self._certificate:
+            options["s3.cert.file"] = self._certificate.certificate
+            options["s3.key.file"] = self._certificate.key
         flags = [f"-{name}={value}" for name, value in options.items()]
         return ["-logtostderr=true", "server", *flags]
 
     def _answers(self) -> bool:
         with suppress(OSError, http.client.HTTPException):
             status = _get(f"http://127.0.0.1:{self._port + 2}/dir/status")
-            return b'"PublicUrl"' in status and _get(f"{self.endpoint}/healthz") is not None
+            authority = self._certificate.authority if self._certificate else None
+            healthy = _get(f"{self.endpoint}/healthz", authority) is not None
+            return healthy and b'"PublicUrl"' in status
         return False
 
 
@@ -160,19 +185,44 @@ def _identity(name: str, key: str, *actions: str) -> dict[str, Any]:
 
 
 @contextmanager
-def running_s3_server(folder: Path, others: Iterable[str] = ()) -> Iterator[S3Server]:
+def running_s3_server(
+    folder: Path,
+    others: Iterable[str] = (),
+    certificate: Certificate | None = None,
+    *,
+    roomy: bool = False,
+) -> Iterator[S3Server]:
     """Runs a server that keeps its data in a folder; see `S3Server`."""
-    server = S3Server(folder, others)
+    server = _started(lambda: S3Server(folder, others, certificate, roomy=roomy))
     try:
-        server.start()
         yield server
     finally:
         server.stop()
 
 
-def _get(url: str) -> bytes:
+def _started(made: Callable[[], S3Server]) -> S3Server:
+    """Starts a server; if somebody has taken one of its ports meanwhile, another one."""
+    for tries_left in reversed(range(_TRIES)):
+        server = made()
+        with ExitStack() as stack:
+            stack.callback(server.stop)
+            try:
+                server.start()
+            except RuntimeError as error:
+                if not tries_left or _PORT_TAKEN not in str(error):
+                    raise
+            else:
+                stack.pop_all()
+                return server
+    raise AssertionError
+
+
+def _get(url: str, authority: Path | None = None) -> bytes:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=5)
+    if authority:
+        context = ssl.create_default_context(cafile=authority)
+        connection = http.client.HTTPSConnection(parts.netloc, timeout=5, context=context)
     try:
         connection.request("GET", parts.path)
         response = connection.getresponse()
