@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import logging
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
@@ -19,20 +19,23 @@ from tasks.lake import layout
 from tasks.lake.arrays import write_npy
 from tasks.lake.catalogue import ACCESS_DENIED, Image
 from tasks.lake.lines import read_lines
-from tasks.lake.store import NotAnObjectError, Store
+from tasks.lake.store import Artifact, NotAnObjectError, Store, StoredObject
 from tasks.landing import LandingReport, RejectedMember, complete_landing, read_landing
-from tasks.parallel import bounded_map, cores
+from tasks.parallel import begun, bounded_map, cores
 from tasks.progress import track
 from tasks.run_plan import RunPlan, open_catalogue, read_plan
 
 # Files are read ahead of those that are decoded, so that the store may be far away: so many at a
-# time, and so many bytes that answers after 50 ms keep a line of 10 Gbit/s busy.
-_READS = 32
+# time, twice what a core decodes while an answer takes 50 ms, and so many bytes that such answers
+# keep a line of 10 Gbit/s busy.
+_READS_A_THREAD, _MOST_READS = 32, 64
 _READ_BYTES = 64 * 2**20
 # Images to look for one that can be read among.
 _TRIES = 500
 
 logger = logging.getLogger(__name__)
+
+_Reader = Callable[[str, int], tuple[bytes, StoredObject]]
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ class _SomeRejectedError(Exception):
 
 @dataclass
 class _Landed:
-    """What has become of the images of a shard so far."""
+    """What has become of the images of a shard, of which there are `members`, so far."""
 
+    members: int
     loaded: list[_Loaded] = field(default_factory=list)
     rejected: list[RejectedMember] = field(default_factory=list)
 
@@ -122,22 +126,17 @@ def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
 
 
 def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport:
-    members = list(read_lines(lake, plan.members(shard), Image))
+    listed = begun(lambda: list(read_lines(lake, plan.members(shard), Image)))
+    read = open_catalogue(lake, plan.catalogue).reader_of_many()
+    members = listed.result()
     attempt = layout.landing(shard, uuid.uuid4().hex)  # nobody else writes to it, see `seals`
-    path, shape = f"{attempt}/{layout.NPY_RESIZED_RGB}", plan.preprocessing.shape
-    landed = _Landed()
-    try:
-        # The number of rows comes first, so this holds as long as nothing is rejected.
-        loading = _load_all(lake, plan, members, threads)
-        with closing(track(loading, len(members), "reading images")) as outcomes:
-            resized = write_npy(lake, path, (len(members), *shape), np.uint8, landed.add(outcomes))
-    except _SomeRejectedError:
-        _require_access(lake, plan, landed.rejected)
-        pixels = (image.rgb[np.newaxis] for image in landed.loaded)
-        resized = write_npy(lake, path, (len(landed.loaded), *shape), np.uint8, pixels)
-    written = (
-        write_npy(lake, f"{attempt}/{name}", column.shape, column.dtype, [column])
-        for name, column in landed.columns().items()
+    landed = _Landed(len(members))
+    loading = _load_all(read, plan, members, threads)
+    with closing(track(loading, len(members), "reading images")) as outcomes:
+        resized = _write_pixels(lake, attempt, plan, landed, outcomes)
+    columns = landed.columns()
+    written = bounded_map(
+        lambda name: _write_column(lake, f"{attempt}/{name}", columns[name]), columns, len(columns)
     )
     report = LandingReport(
         shard=shard,
@@ -148,15 +147,35 @@ def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport
     return complete_landing(lake, report)
 
 
+def _write_pixels(
+    lake: Store,
+    attempt: str,
+    plan: RunPlan,
+    landed: _Landed,
+    outcomes: Iterable[_Loaded | RejectedMember],
+) -> Artifact:
+    path, shape = f"{attempt}/{layout.NPY_RESIZED_RGB}", plan.preprocessing.shape
+    try:
+        # The number of rows comes first, so this holds as long as nothing is rejected.
+        return write_npy(lake, path, (landed.members, *shape), np.uint8, landed.add(outcomes))
+    except _SomeRejectedError:
+        _require_access(lake, plan, landed.rejected)
+        pixels = (image.rgb[np.newaxis] for image in landed.loaded)
+        return write_npy(lake, path, (len(landed.loaded), *shape), np.uint8, pixels)
+
+
+def _write_column(lake: Store, path: str, column: npt.NDArray[np.str_]) -> Artifact:
+    return write_npy(lake, path, column.shape, column.dtype, [column])
+
+
 def _load_all(
-    lake: Store, plan: RunPlan, members: list[Image], threads: int
+    read: _Reader, plan: RunPlan, members: list[Image], threads: int
 ) -> Iterator[_Loaded | RejectedMember]:
-    catalogue = open_catalogue(lake, plan.catalogue)
     limits = DecodeLimits(plan.limits.max_bytes, plan.limits.max_pixels)
     originals = bounded_map(
-        lambda member: _read(catalogue, limits, member),
+        lambda member: _read(read, limits, member),
         members,
-        _READS,
+        min(_READS_A_THREAD * threads, _MOST_READS),
         size=lambda member: member.bytes if member.bytes <= limits.max_bytes else 0,
         most=_READ_BYTES,
     )
@@ -166,12 +185,12 @@ def _load_all(
         )
 
 
-def _read(catalogue: Store, limits: DecodeLimits, member: Image) -> _Original | RejectedMember:
+def _read(read: _Reader, limits: DecodeLimits, member: Image) -> _Original | RejectedMember:
     if member.bytes > limits.max_bytes:
         reason = f"{member.bytes} bytes are over the limit of {limits.max_bytes}"
         return RejectedMember(name=member.name, reason=reason)
     try:
-        data = _fetch(catalogue, member)
+        data = _fetch(read, member)
     except (FileNotFoundError, NotADirectoryError, NotAnObjectError, PermissionError) as error:
         return _unread(member, error)
     if data is None:
@@ -225,9 +244,9 @@ def _require_access(lake: Store, plan: RunPlan, rejected: Iterable[RejectedMembe
     raise PermissionError(f"access is denied to every image tried, {catalogue.uri(min(denied))}")
 
 
-def _fetch(catalogue: Store, member: Image) -> bytes | None:
+def _fetch(read: _Reader, member: Image) -> bytes | None:
     """Returns the content that was planned, or None if the object is another one now."""
     # No more than was planned is read, however much there is by now.
-    data, found = catalogue.read_described(member.name, member.bytes)
+    data, found = read(member.name, member.bytes)
     same = (found.fingerprint, found.bytes) == (member.fingerprint, member.bytes)
     return data if same and len(data) == member.bytes else None

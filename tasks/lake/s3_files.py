@@ -25,6 +25,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
+from botocore.utils import determine_content_length
 from fsspec.asyn import sync_wrapper
 from s3fs import S3FileSystem
 
@@ -34,6 +35,8 @@ from tasks.lake.store import TransferError
 _LONGEST_PAUSE = 20.0
 _SERVER_ERROR, _NOT_IMPLEMENTED, _TOO_MANY_REQUESTS = 500, 501, 429
 _RANGE_NOT_SATISFIABLE = 416
+# Of a body that is sent unasked, as by the SDKs of other languages.
+_SMALL = 2**20
 # Two that write one object at once, or a body that was changed or cut on its way to the store.
 _MAY_PASS = frozenset(
     (
@@ -77,9 +80,9 @@ class S3Files(S3FileSystem):  # type: ignore[misc]  # pylint: disable=abstract-m
 
     async def _call_s3(self, method: str, *arguments: Any, **options: Any) -> Any:
         client = await self.set_session()
-        client.meta.events.register_first(
-            "needs-retry.s3", _refuse_certificate, unique_id="refuse_certificate"
-        )
+        events = client.meta.events
+        events.register_first("needs-retry.s3", _refuse_certificate, unique_id="refuse")
+        events.register_last("before-call.s3", _send_what_is_small, unique_id="send")
         attempts = client.meta.config.retries.get("total_max_attempts", 1)
         seen: set[bytes] = set()
         for attempt in range(1, attempts + 1):
@@ -153,6 +156,13 @@ def _refuse_certificate(caught_exception: Exception | None = None, **_: Any) -> 
         )
 
 
+def _send_what_is_small(params: dict[str, Any], **_: Any) -> None:
+    """Has a small body sent with the request: to ask first whether it is welcome takes as long."""
+    length = determine_content_length(params.get("body"))
+    if length is not None and length < _SMALL:
+        params["headers"].pop("Expect", None)
+
+
 def status_of(error: BaseException) -> int:
     """Returns the HTTP status that an error of s3fs stands for, 0 if it stands for none."""
     return int(_refusal(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -223,8 +233,17 @@ def _span(answer: dict[str, Any]) -> re.Match[str] | None:
 
 def _fits(answer: dict[str, Any], md5: bytes) -> bool:
     """Tells whether a body may be the one of its ETag, which is its MD5 or something else."""
-    tag = answer.get("ETag", "").strip('"')
     # Keys of one's own, or of the key service: the tag is not the MD5, and transport is by TLS.
     own_key = "SSECustomerAlgorithm" in answer
     encrypted = own_key or answer.get("ServerSideEncryption", "AES256") != "AES256"
-    return encrypted or not re.fullmatch("[0-9a-f]{32}", tag) or tag == md5.hex()
+    return encrypted or _may_be(answer.get("ETag"), md5)
+
+
+def may_have_tag(data: bytes, tag: str | None) -> bool:
+    """Tells whether a whole object may have an ETag: it does, or the ETag is no MD5 at all."""
+    return _may_be(tag, hashlib.md5(data, usedforsecurity=False).digest())
+
+
+def _may_be(tag: str | None, md5: bytes) -> bool:
+    digits = (tag or "").strip('"')
+    return not re.fullmatch("[0-9a-f]{32}", digits) or digits == md5.hex()

@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
@@ -56,6 +56,21 @@ class S3Store(ObjectStore):
             return b"", self.stat(path)
         data, details = get_start(self._files, self._full(path), most)
         return data, describe(path, details)
+
+    def reader_of_many(self) -> Callable[[str, int], tuple[bytes, StoredObject]]:
+        """See `Store`."""
+        from tasks.lake.s3_fetcher import S3Fetcher
+
+        fetcher = S3Fetcher(self._files, self._files.split_path(self.root)[0])
+
+        def read(path: str, most: int) -> tuple[bytes, StoredObject]:
+            if not most:
+                return self.read_described(path, most)
+            _, key, _ = self._files.split_path(self._full(path))
+            data, details = fetcher.get_start(key, most)
+            return data, describe(path, details)
+
+        return read
 
     def create(self, path: str, data: bytes) -> bool:
         """See `Store`: a put with `If-None-Match: *`."""

@@ -11,7 +11,7 @@ import json
 import re
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +164,10 @@ class Store(ABC):  # pylint: disable=too-many-public-methods  # all that is done
             FileNotFoundError: there is no such object.
             NotAnObjectError: what is there is not to be read.
         """
+
+    def reader_of_many(self) -> Callable[[str, int], tuple[bytes, StoredObject]]:
+        """Returns `read_described`, or what takes longer to load and then does the same sooner."""
+        return self.read_described
 
     @abstractmethod
     def open(self, path: str) -> AbstractContextManager[IO[bytes]]:

@@ -15,7 +15,7 @@ from tasks.etl import etl
 from tasks.lake import layout
 from tasks.lake.local_store import LocalStore
 from tasks.lake.open_store import open_store
-from tasks.lake.s3_store import S3Store
+from tasks.lake.s3_fetcher import S3Fetcher
 from tasks.lake.store import CHUNK, HashingWriter, Store, TransferError
 from tasks.plan import plan
 from tests.s3_server import S3Server
@@ -169,14 +169,14 @@ def test_a_catalogue_that_fails_after_the_first_part_leaves_no_upload_behind(
 ) -> None:
     large_catalogue.write(f"{layout.MASTER}/z.jpg", b"whatever")
     shard = planned_shard(large_catalogue)
-    read = S3Store.read_described
+    fetch = S3Fetcher.get_start
 
-    def read_or_fail(store: S3Store, path: str, most: int) -> Any:
-        if path == "z.jpg":
+    def fetch_or_fail(fetcher: S3Fetcher, key: str, size: int) -> Any:
+        if key.endswith("z.jpg"):
             raise TransferError("the store does not answer")
-        return read(store, path, most)
+        return fetch(fetcher, key, size)
 
-    monkeypatch.setattr(S3Store, "read_described", read_or_fail)
+    monkeypatch.setattr(S3Fetcher, "get_start", fetch_or_fail)
     with pytest.raises(TransferError, match="does not answer"):
         etl(large_catalogue, "r", shard)
     assert not list(large_catalogue.unfinished(layout.LANDING))

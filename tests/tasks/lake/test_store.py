@@ -179,6 +179,7 @@ def test_what_is_read_is_described_as_it_is_listed(store: Store, most: int) -> N
     store.write("a/b.bin", b"content")
     (listed,) = store.objects()
     data, found = store.read_described("a/b.bin", most)
+    assert store.reader_of_many()("a/b.bin", most) == (data, found)
     assert (data, found.fingerprint, found.bytes) == (b"content"[:most], listed.fingerprint, 7)
 
 
