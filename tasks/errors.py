@@ -8,3 +8,8 @@ class UserError(Exception):
     message is one
     line: what is wrong, then what to do.
     """
+
+
+def first_line(error: Exception) -> str:
+    """Returns what an error of another library says; more lines are for those who work on that."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,35 +1,44 @@
 """Hundreds of objects of S3, each whole, by obstore: it computes a seventh of what botocore does.
 
-s3fs tells it where the bucket is and who asks. Whatever it cannot do, for whatever reason, is left
-to s3fs, which tries again and says what is wrong.
+It goes where the client of s3fs goes, and signs with the same keys. Whatever it cannot do, for
+whatever reason, is left to s3fs, which tries again and says what is wrong.
 """
 
 import asyncio
 import logging
-import os
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from botocore import UNSIGNED
+from fsspec.asyn import sync
 from obstore.store import S3Store
 
+from tasks.errors import first_line
 from tasks.lake.s3_files import S3Files, may_have_tag
 from tasks.lake.s3_reader import get_start
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Credential
 
-_CONNECT, _READ = timedelta(seconds=10), timedelta(seconds=20)
 # A large object over a slow line is fine as long as something comes.
 _LONGEST = timedelta(minutes=10)
-_RETRIES = 1
-# Of obstore alone. It takes no empty object and no name with a tab; beyond that, it can do nothing.
+# It asks for credentials again when five minutes of these are left. Those that end do so later:
+# botocore renews them in time.
+_CREDENTIALS_LAST = timedelta(minutes=10)
+# In a row, where s3fs succeeds: some names it does not take, and no empty object.
 _MOST_FAILURES = 20
-# Credentials that end do so later: botocore renews them a quarter of an hour before.
-_ASK_AGAIN = timedelta(minutes=5)
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a bucket is: its URL, and the region that requests are signed for."""
+
+    url: str
+    region: str
 
 
 class S3Fetcher:
@@ -40,15 +49,19 @@ class S3Fetcher:
         bucket: its name.
 
     Attributes:
-        place: URL of the bucket.
+        place: where the bucket is.
+
+    Raises:
+        ValueError: the file system is configured in a way that obstore does not know.
+        Exception: obstore cannot be used here for another reason.
     """
 
     def __init__(self, files: S3Files, bucket: str) -> None:
         self._files = files
         self._bucket = bucket
-        self.place = _place(files, bucket)
+        self.place: Place = sync(files.loop, _find, files, bucket)
         # TLS lets nothing through that was changed on its way; without it, the digest has to tell.
-        self._by_tls = self.place.startswith("https:")
+        self._by_tls = self.place.url.startswith("https:")
         self._store = _open(files, bucket, self.place)
         self._failures = 0
 
@@ -66,15 +79,24 @@ class S3Fetcher:
             FileNotFoundError: there is no such object.
         """
         path = f"{self._bucket}/{key}"
-        if self._failures >= _MOST_FAILURES:
+        # obstore leaves slashes out at both ends.
+        if self._failures >= _MOST_FAILURES or key != key.strip("/"):
             return get_start(self._files, path, size)
         try:
-            return self._fetch(key, size)
+            found = self._fetch(key, size)
         except Exception as error:  # pylint: disable=broad-exception-caught  # s3fs tells what it is
             found = get_start(self._files, path, size)
-            self._failures += 1
-            logger.debug("%r by s3fs, as obstore failed: %s", key, error)
-            return found
+            self._note_failure(error)
+        else:
+            self._failures = 0
+        return found
+
+    def _note_failure(self, error: Exception) -> None:
+        self._failures += 1
+        if self._failures == _MOST_FAILURES:
+            logger.warning(
+                "reading by s3fs from here on, as obstore keeps failing: %s", first_line(error)
+            )
 
     def _fetch(self, key: str, size: int) -> tuple[bytes, dict[str, Any]]:
         answer = self._store.get(key, options={"range": (0, size)})
@@ -90,50 +112,65 @@ class S3Fetcher:
         }
 
 
-def _place(files: S3Files, bucket: str) -> str:
-    """Returns the URL of a bucket, as botocore makes it of all that is configured."""
-    example = urlsplit(files.url(f"{bucket}/key"))
-    return f"{example.scheme}://{example.netloc}{example.path.removesuffix('/key')}"
+async def _find(files: S3Files, bucket: str) -> Place:
+    """Asks the client of s3fs where it sends requests."""
+    client = await files.set_session()
+    operation = client.meta.service_model.operation_model("GetObject")
+    context = {
+        "client_region": client.meta.region_name,
+        "client_config": client.meta.config,
+        "has_streaming_input": False,
+        "auth_type": operation.auth_type,
+    }
+    # pylint: disable-next=protected-access  # all else that tells URLs makes links for others
+    url, _, _ = await client._resolve_endpoint_ruleset(operation, {"Bucket": bucket}, context)
+    return Place(url, context.get("signing", {}).get("region") or client.meta.region_name)
 
 
-def _open(files: S3Files, bucket: str, place: str) -> S3Store:
-    region = files.connect().meta.region_name
+def _open(files: S3Files, bucket: str, place: Place) -> S3Store:
+    client = files.connect()
+    config = client.meta.config
+    if config.proxies or files.s3_additional_kwargs:
+        raise ValueError("there is a proxy or an option for all requests in its configuration")
     options: ClientConfig = {
-        "allow_http": True,
-        "connect_timeout": _CONNECT,
-        "read_timeout": _READ,
+        "allow_http": place.url.startswith("http:"),
+        "connect_timeout": timedelta(seconds=config.connect_timeout),
+        "read_timeout": timedelta(seconds=config.read_timeout),
         "timeout": _LONGEST,
     }
-    if bundle := os.environ.get("AWS_CA_BUNDLE"):
-        options["root_certificate"] = Path(bundle).read_bytes()
+    verify = client._endpoint.http_session._verify  # pylint: disable=protected-access  # by then all
+    if not verify:  # sources of it have been looked at
+        raise ValueError("certificates are not to be verified")
+    if isinstance(verify, (str, Path)):
+        options["root_certificate"] = Path(verify).read_bytes()
     return S3Store(
         bucket,
-        endpoint=place,
-        virtual_hosted_style_request=True,  # the endpoint names the bucket, wherever it does
-        region="us-east-1" if region == "aws-global" else region,
-        skip_signature=bool(files.anon),
+        endpoint=place.url,
+        aws_endpoint_url_s3=place.url,  # else the variable of that name would win
+        virtual_hosted_style_request=True,  # the URL names the bucket, wherever it does
+        region=place.region,
+        request_payer=bool(files.requester_pays),
+        skip_signature=_credentials_of(client) is None,
         credential_provider=lambda: _credentials(files),
         client_options=options,
-        retry_config={"max_retries": _RETRIES},
+        retry_config={"max_retries": 0},
     )
 
 
 def _credentials(files: S3Files) -> "S3Credential":
     """Returns what signs the requests of s3fs."""
-    if files.key:
-        keys = (files.key, files.secret, files.token)
-    else:
-        found = asyncio.run_coroutine_threadsafe(_frozen(files), files.loop).result()
-        keys = (found.access_key, found.secret_key, found.token)
-    access_key, secret_key, token = keys
+    client = files.connect()
+    frozen = _credentials_of(client).get_frozen_credentials()
+    found = asyncio.run_coroutine_threadsafe(frozen, files.loop).result()
     return {
-        "access_key_id": access_key,
-        "secret_access_key": secret_key,
-        "token": token,
-        "expires_at": datetime.now(UTC) + _ASK_AGAIN,
+        "access_key_id": found.access_key,
+        "secret_access_key": found.secret_key,
+        "token": found.token,
+        "expires_at": datetime.now(UTC) + _CREDENTIALS_LAST,
     }
 
 
-async def _frozen(files: S3Files) -> Any:
-    credentials = await files.session.get_credentials()
-    return await credentials.get_frozen_credentials()
+def _credentials_of(client: Any) -> Any:
+    if client.meta.config.signature_version is UNSIGNED:
+        return None
+    return client._get_credentials()  # pylint: disable=protected-access  # no other tells the same

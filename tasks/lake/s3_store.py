@@ -7,6 +7,7 @@ role, and the configuration of fsspec.
 
 import errno
 import io
+import logging
 import os
 import ssl
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from typing import IO, Any, cast
 import fsspec
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
-from tasks.errors import UserError
+from tasks.errors import UserError, first_line
 from tasks.lake.object_store import ObjectStore, describe
 from tasks.lake.s3_files import S3Files, status_of
 from tasks.lake.s3_reader import S3Reader, get_start
@@ -34,6 +35,8 @@ _BUFFER = 2**20
 # A conditional put may lose against one that is gone again: the number of times that it goes on.
 _CONFLICTS = 20
 _PRECONDITION_FAILED, _NOT_IMPLEMENTED = 412, 501
+
+logger = logging.getLogger(__name__)
 
 
 class S3Store(ObjectStore):
@@ -58,10 +61,14 @@ class S3Store(ObjectStore):
         return data, describe(path, details)
 
     def reader_of_many(self) -> Callable[[str, int], tuple[bytes, StoredObject]]:
-        """See `Store`."""
-        from tasks.lake.s3_fetcher import S3Fetcher
+        """See `Store`: by obstore, where that can be used."""
+        try:
+            from tasks.lake.s3_fetcher import S3Fetcher
 
-        fetcher = S3Fetcher(self._files, self._files.split_path(self.root)[0])
+            fetcher = S3Fetcher(self._files, self._files.split_path(self.root)[0])
+        except Exception as error:  # pylint: disable=broad-exception-caught  # of another library
+            logger.warning("reading by s3fs, as obstore cannot be used: %s", first_line(error))
+            return self.read_described
 
         def read(path: str, most: int) -> tuple[bytes, StoredObject]:
             if not most:

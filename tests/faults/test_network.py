@@ -84,6 +84,7 @@ OPERATIONS: dict[str, tuple[Operation, Any]] = {
         lambda store: store.read_ranges("a/data", [(5, 9), (0, 2)]),
         [DATA[5:9], DATA[:2]],
     ),
+    "reader_of_many": (lambda store: store.reader_of_many()("a/data", len(DATA))[0], DATA),
     "open": (read_in_pieces, DATA),
     "stat": (lambda store: store.stat("a/data").bytes, len(DATA)),
     "write": (lambda store: write(store, DATA), True),
@@ -99,7 +100,7 @@ OPERATIONS: dict[str, tuple[Operation, Any]] = {
 }
 # A listing has no checksum, and a part of an object has none of its own: that is up to TLS.
 WITHOUT_CHECKSUM = {"read_ranges", "folders", "objects", "unfinished", "write_multipart"}
-WITH_BODY = {"read", "read_ranges", "open", "folders", "objects", "unfinished"}
+WITH_BODY = {"read", "read_ranges", "reader_of_many", "open", "folders", "objects", "unfinished"}
 
 
 class Broken:
@@ -430,8 +431,11 @@ WRONG = {
 def plan_with(root: str, at: str, folder: Path) -> None:
     """Plans a run with a root in a bucket as the lake or as the catalogue."""
     S3Files.clear_instance_cache()  # those that are open know the old credentials
-    lake = open_store(root if at == "lake" else str(folder))
-    plan(lake, "r", settings_for_tests(catalogue=root))
+    try:
+        lake = open_store(root if at == "lake" else str(folder))
+        plan(lake, "r", settings_for_tests(catalogue=root))
+    finally:
+        S3Files.clear_instance_cache()
 
 
 @pytest.mark.parametrize("wrong", WRONG)
