@@ -7,6 +7,16 @@ find . -path ./tensorflow -prune -o -path ./keras -prune -o -type d -name tests 
 find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' \) -delete
 rm -rf tensorflow/include numpy/_core/include numpy/f2py numpy/distutils
 
+# Pillow reads headers only: no AVIF, no text, no colour profiles.
+if [ -d pillow.libs ]; then
+  for module in _avif _imagingft _imagingcms _imagingtk; do
+    rm -f "PIL/$module".*.so
+  done
+  for library in avif freetype harfbuzz lcms2 png16 brotlidec brotlicommon; do
+    rm -f "pillow.libs/lib$library"-*.so*
+  done
+fi
+
 # ONNX Runtime is in its Python module; the library beside it is for programs in other languages.
 rm -f onnxruntime/capi/libonnxruntime.so.*
 

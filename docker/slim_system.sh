@@ -8,9 +8,10 @@ printf 'tasks:x:10001:\n' >>/etc/group
 mkdir -p /scratch /app /opt/venv
 chmod 1777 /scratch
 
-# Package managers, compilers, and tools for disks and logins; nothing that Python links to.
-for package in apt libapt-pkg6.0 dpkg perl-base gpgv gcc g++ cpp binutils make e2fsprogs fdisk login mount passwd; do
-  cat "/var/lib/dpkg/info/$package".list "/var/lib/dpkg/info/$package":*.list 2>/dev/null |
+# Package managers with their TLS, compilers, and tools for disks and logins; nothing that Python links to.
+for package in apt libapt-pkg6.0 dpkg perl-base gpgv gcc g++ cpp binutils make e2fsprogs fdisk login mount passwd \
+  libgnutls30 libp11-kit0 libhogweed6 libnettle8 libtasn1-6 libext2fs2 libfdisk1 libsemanage2; do
+  cat "/var/lib/dpkg/info/$package".list "/var/lib/dpkg/info/$package":*.list "/var/lib/dpkg/info/$package"t64:*.list 2>/dev/null |
     while read -r file; do [ -d "$file" ] || rm -f "$file"; done
 done
 rm -rf /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale /usr/share/i18n /usr/share/lintian \

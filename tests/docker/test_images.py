@@ -2,15 +2,17 @@
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.docker.engine import IMAGES, REPOSITORY, docker, need_docker
+from tests.tasks.imaging.samples import encode, photo
 
 pytestmark = pytest.mark.docker
 
-MOST_MEGABYTES = {"data": 400, "search": 460, "vectorize": 430, "model": 1700}
+MOST_MEGABYTES = {"data": 400, "search": 450, "vectorize": 430, "model": 1700}
 HEAVY = ("tensorflow", "onnxruntime", "openvino", "faiss", "cv2")
 HOLDS = {
     "data": ["faiss", "cv2"],
@@ -27,6 +29,14 @@ print(json.dumps({{
     "heavy": [it for it in {HEAVY} if importlib.util.find_spec(it)],
     "installs": importlib.util.find_spec("pip") is not None,
 }}))
+"""
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+DECODE = """
+import pathlib
+from tasks.imaging.decode import DecodeLimits, decode_image
+for file in sorted(pathlib.Path("/pictures").iterdir()):
+    print(file.name, decode_image(file.read_bytes(), DecodeLimits()).shape)
 """
 
 
@@ -62,6 +72,17 @@ def test_an_image_runs_tasks_and_says_what_it_is(image: str) -> None:
     assert labels["org.opencontainers.image.title"] == f"image-search {image}"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert labels["org.opencontainers.image.revision"]
+
+
+@pytest.mark.parametrize("image", ["data", "search"])
+def test_an_image_decodes_every_format(image: str, tmp_path: Path) -> None:
+    for name in FORMATS:
+        (tmp_path / name).write_bytes(encode(photo(), name))
+    tmp_path.chmod(0o755)
+    run = ("run", "--rm", "--network=none", "--read-only", "--entrypoint=python")
+    mounted = f"--volume={tmp_path}:/pictures:ro"
+    printed = docker(*run, mounted, f"image-search/{image}:latest", "-c", DECODE)
+    assert printed.splitlines() == [f"{name} (40, 61, 3)" for name in FORMATS]
 
 
 def build(image: str, base: str, *options: str) -> list[str]:
