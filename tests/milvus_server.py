@@ -2,11 +2,12 @@
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_ports
 
 TOKEN = "root:Milvus"
 # Of the etcd inside, which else listens on the same ports for each server of the machine.
@@ -42,7 +43,7 @@ class RunningMilvus:
 
     def start(self) -> None:
         """Starts it, and waits until it answers."""
-        client, peer = _free_port(), _free_port()
+        client, peer = free_ports(2)
         self._etcd.write_text(_ETCD.format(client, client, peer, peer, peer))
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ETCD_CONFIG_PATH", str(self._etcd))
@@ -66,9 +67,3 @@ def running_milvus(folder: Path) -> Iterator[RunningMilvus]:
         yield server
     finally:
         server.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

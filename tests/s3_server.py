@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 import s3fs
 
 from tests.certificates import Certificate
+from tests.ports import free_ports
 
 ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key"
@@ -57,7 +57,7 @@ class S3Server:
         self._others = list(others)
         self._certificate = certificate
         self._roomy = roomy
-        self._port = _free_ports()
+        self._port = free_ports(_PORTS)[0]
         self._process: subprocess.Popen[bytes] | None = None
         self.endpoint = f"http{'s' if certificate else ''}://127.0.0.1:{self._port}"
 
@@ -231,14 +231,3 @@ def _get(url: str, authority: Path | None = None) -> bytes:
         return response.read()
     finally:
         connection.close()
-
-
-def _free_ports() -> int:
-    """Returns the first of a run of ports that nobody listens on just now."""
-    for first in range(20_000 + os.getpid() % 1000 * 8, 32_000, _PORTS):
-        with suppress(OSError):
-            for port in range(first, first + _PORTS):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return first
-    raise RuntimeError("no run of free ports")

@@ -12,10 +12,10 @@ from tests.browser.running_airflow import (
     Site,
     airflow_environment,
     copy_database,
-    free_port,
     running,
     until,
 )
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)

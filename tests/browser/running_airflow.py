@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import time
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 TASKS = REPOSITORY / ".venv" / "tasks" / "bin" / "python"
@@ -122,13 +123,6 @@ def seed(step: str, lake: Path) -> "subprocess.Popen[bytes]":
     """Starts a step of `seed.py`, in the tasks' environment."""
     command = [str(TASKS), "-m", "tests.browser.seed", step, str(lake)]
     return subprocess.Popen(command, cwd=REPOSITORY)
-
-
-def free_port() -> int:
-    """Returns a port that nobody uses."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

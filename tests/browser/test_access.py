@@ -5,8 +5,9 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-from tests.browser.running_airflow import RunningAirflow, free_port
+from tests.browser.running_airflow import RunningAirflow
 from tests.browser.visitor import save_picture, tiles
+from tests.ports import free_port
 
 
 def test_who_is_not_signed_in_is_led_to_do_so_and_back(visit: Visit) -> None:

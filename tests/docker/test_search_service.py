@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests.browser.running_airflow import free_port, until
+from tests.browser.running_airflow import until
 from tests.docker.engine import docker, need_docker
 from tests.end_to_end.same_results import hand_over
+from tests.ports import free_port
 from tests.tasks.service.asking import answers, ask
 
 pytestmark = pytest.mark.docker

@@ -15,7 +15,7 @@ import pytest
 import s3fs
 import yaml
 
-from tests.browser.running_airflow import RunningAirflow, free_port, until
+from tests.browser.running_airflow import RunningAirflow, until
 from tests.docker.compose import (
     COMPOSE,
     FILLED_IN,
@@ -26,6 +26,7 @@ from tests.docker.compose import (
 )
 from tests.docker.engine import docker, need_docker
 from tests.docker.postgres import running_postgres
+from tests.ports import free_ports
 from tests.tasks.pipeline import save_photo
 from tests.tasks.service.asking import answers, ask
 
@@ -81,13 +82,14 @@ def has_image(name: str) -> bool:
 
 @contextmanager
 def running_object_store(folder: Path, port: int) -> Iterator[None]:
-    """Runs the command of the compose file, on ports that are free here."""
+    """Runs the command of the compose file, on ports that are free here, until it is healthy."""
     (folder / "lake").mkdir()
     service = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["object-store"]
     given = [it.replace("/data", str(folder / "lake")) for it in service["command"]]
     given[given.index("-s3.port=8333")] = f"-s3.port={port}"
-    free = [f"-{it}.port={free_port()}" for it in ("master", "volume", "filer")]
-    free += [f"-{it}.port.grpc={free_port()}" for it in ("master", "volume", "filer", "s3")]
+    own = [f"{it}.port" for it in ("master", "volume", "filer")]
+    own += [f"{it}.port.grpc" for it in ("master", "volume", "filer", "s3")]
+    free = [f"-{it}={port}" for it, port in zip(own, free_ports(len(own)), strict=True)]
     free += ["-ip=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     keys = {"AWS_ACCESS_KEY_ID": "a-S3_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY": "a-S3_SECRET_KEY"}
     with (
@@ -101,14 +103,16 @@ def running_object_store(folder: Path, port: int) -> Iterator[None]:
         ) as process,
     ):
         try:
+            until(lambda: answers(f"http://127.0.0.1:{port}/healthz") or process.poll() is not None)
+            assert process.poll() is None, (folder / "weed.log").read_text()[-2000:]
             yield
         finally:
             process.send_signal(signal.SIGKILL)
 
 
-def free_ports() -> dict[str, int]:
-    services = ("postgres", "object-store", "api-server", "search")
-    return {it: free_port() for it in (*services, "worker-log", "trigger-log")}
+def ports_of_services() -> dict[str, int]:
+    services = ("postgres", "object-store", "api-server", "search", "worker-log", "trigger-log")
+    return dict(zip(services, free_ports(len(services)), strict=True))
 
 
 def opened_store(ports: dict[str, int]) -> s3fs.S3FileSystem:
@@ -139,7 +143,7 @@ def _stack(
     if not has_image("airflow"):
         lack("no image-search image airflow: run `make images IMAGES=airflow`")
     name = f"image-search-test-{uuid4().hex[:8]}"
-    ports = free_ports()
+    ports = ports_of_services()
     file = tmp_path / "compose.yaml"
     file.write_text(yaml.safe_dump(on_this_machine(name, ports)), encoding="utf-8")
     this = ("--file", file, "--project-directory", COMPOSE.parent, "--project-name", name)
@@ -187,7 +191,7 @@ def test_its_search_service_answers(
     need_docker()
     if not has_image("airflow"):
         lack("no image-search image airflow: run `make images IMAGES=airflow`")
-    name, ports = f"image-search-test-{uuid4().hex[:8]}", free_ports()
+    name, ports = f"image-search-test-{uuid4().hex[:8]}", ports_of_services()
     stack = on_this_machine(name, ports)
     # Those that it does not need are not there, and so not started.
     stack["services"] = {it: stack["services"][it] for it in ("bucket", "search")}
