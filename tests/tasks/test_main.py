@@ -142,6 +142,34 @@ def test_a_search_in_a_folder_loads_what_it_needs(
     assert done.stdout.strip() == loaded
 
 
+@pytest.mark.parametrize(("asked", "status"), [("--help", 0), ("report --run=none", 2)])
+def test_a_process_ends_when_its_threads_and_exit_functions_are_done(
+    asked: str, status: int, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, sys, threading\n"
+        "def in_a_thread():\n"
+        "    threading.main_thread().join()\n"
+        "    os.write(2, b'thread ended, ')\n"
+        "def when_imported(event, arguments):\n"
+        "    if event == 'import' and arguments[0] == 'tasks.contract':\n"
+        "        atexit.register(os.write, 2, b'exit function called')\n"
+        "threading.Thread(target=in_a_thread).start()\n"
+        "sys.addaudithook(when_imported)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks", *asked.split()],
+        cwd=REPOSITORY,
+        env={**ENVIRONMENT, "PYTHONPATH": str(tmp_path), "IMAGE_SEARCH_LAKE": tmp_path.as_uri()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status
+    assert done.stderr.endswith("thread ended, exit function called")
+    assert ("vectorize" in done.stdout) == (not status)
+
+
 def test_a_query_may_begin_with_a_dash(indexed: Store) -> None:
     done = run("search", "--lake", str(indexed), "--query", "-x.jpg")
     assert "no image is named '-x.jpg'" in done.stderr
