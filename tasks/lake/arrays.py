@@ -267,8 +267,7 @@ def _require(
 
 def _read_into(stream: IO[bytes], target: memoryview, path: str) -> None:
     while target.nbytes:
-        data = stream.read(target.nbytes)
-        if not data:
+        count = cast(io.BufferedIOBase, stream).readinto(target)
+        if not count:
             raise ValueError(f"{path} ends {target.nbytes} bytes too early")
-        target[: len(data)] = data
-        target = target[len(data) :]
+        target = target[count:]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 from tasks.errors import UserError
 
@@ -113,11 +113,10 @@ class _HashingReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int:
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        self._hash.update(data)
-        self._position += len(data)
-        return len(data)
+        count = cast(io.BufferedIOBase, self._stream).readinto(buffer)
+        self._hash.update(buffer[:count])
+        self._position += count
+        return count
 
     def hexdigest(self) -> str:
         """Returns the SHA-256 of all that was read."""
