@@ -4,30 +4,37 @@ import atexit
 import gc
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
-
-# Else it is run by another program, such as a profiler, which has things to do afterwards.
-_IS_OUR_PROCESS = sys.orig_argv[1:3] == ["-m", "tasks"]
 
 
 class _Ending:
-    """Ends the process when all else is done that is to be done at the end.
+    """Ends the process once its threads and all other exit functions are done.
 
-    What was imported is not taken apart before, object by object: a twentieth of a search.
+    What was imported is not taken apart before, object by object: a twentieth of a search. Without
+    a status the process ends as any other.
     """
 
-    status = 1
+    status: int | None = None
 
     def __call__(self) -> None:
-        for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by who started it
-            stream.flush()
-        os._exit(self.status)  # pylint: disable=protected-access  # has no other name
+        if self.status is not None:
+            with suppress(OSError, ValueError):  # else the interpreter will tell
+                for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by the caller
+                    stream.flush()
+                os._exit(self.status)  # pylint: disable=protected-access  # has no other name
+
+
+def _is_alone() -> bool:
+    """Tells whether no other program, such as a profiler, has things to do after the end."""
+    # pylint: disable-next=protected-access  # the functions registered first are called last
+    return sys.orig_argv[1:3] == ["-m", "tasks"] and not atexit._ncallbacks()
 
 
 if __name__ == "__main__":
     ending = _Ending()
-    if _IS_OUR_PROCESS:
-        atexit.register(ending)  # before any other, so that it is called after them
+    if _is_alone():
+        atexit.register(ending)
     # What is imported stays until the end: to look for garbage in it takes a twentieth of a search.
     gc.disable()
     # Tasks need none; to look for them among all that is installed takes some milliseconds.
@@ -35,5 +42,5 @@ if __name__ == "__main__":
     try:
         import_module("tasks.command_line").app(prog_name="python -m tasks")
     except SystemExit as end:
-        ending.status = int(end.code or 0)
+        ending.status = end.code if isinstance(end.code, int) else None
         raise

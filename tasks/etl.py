@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import logging
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
@@ -25,10 +25,10 @@ from tasks.parallel import begun, bounded_map, cores
 from tasks.progress import track
 from tasks.run_plan import RunPlan, open_catalogue, read_plan
 
-# Files are read ahead of those that are decoded, as the store may be far away: so many at a time,
-# twice what a core decodes while an answer takes 50 ms, and so many bytes that such answers keep a
-# line of 10 Gbit/s busy. What lies in a folder, if on another machine's disk, comes much sooner.
-_READS_A_THREAD, _READS_A_THREAD_OF_FOLDER, _MOST_READS = 32, 4, 64
+# Files are read ahead of those that are decoded, so that the store may be far away: so many at a
+# time, twice what a core decodes while an answer takes 50 ms, and so many bytes that such answers
+# keep a line of 10 Gbit/s busy.
+_READS_A_THREAD, _MOST_READS = 32, 64
 _READ_BYTES = 64 * 2**20
 # Images to look for one that can be read among.
 _TRIES = 500
@@ -127,19 +127,22 @@ def etl(lake: Store, run: str, shard: str, threads: int = 0) -> Summary:
 
 def _land(lake: Store, plan: RunPlan, shard: str, threads: int) -> LandingReport:
     listed = begun(lambda: list(read_lines(lake, plan.members(shard), Image)))
-    catalogue = open_catalogue(lake, plan.catalogue)
+    read = open_catalogue(lake, plan.catalogue).reader_of_many()
     members = listed.result()
     attempt = layout.landing(shard, uuid.uuid4().hex)  # nobody else writes to it, see `seals`
     landed = _Landed(len(members))
-    originals = _read_all(catalogue, plan, members, threads)
-    loading = _load_all(originals, plan, threads)
-    with closing(track(loading, len(members), "reading images")) as outcomes:
+    loaded = track(_load_all(read, plan, members, threads), len(members), "reading images")
+    with closing(loaded) as outcomes:
         resized = _write_pixels(lake, attempt, plan, landed, outcomes)
+    columns = landed.columns()
+    written = bounded_map(
+        lambda name: _write_column(lake, f"{attempt}/{name}", columns[name]), columns, len(columns)
+    )
     report = LandingReport(
         shard=shard,
         images=len(landed.loaded),
         rejected=landed.rejected,
-        artifacts=[resized, *_write_columns(lake, attempt, landed.columns())],
+        artifacts=[resized, *written],
     )
     return complete_landing(lake, report)
 
@@ -161,42 +164,25 @@ def _write_pixels(
         return write_npy(lake, path, (len(landed.loaded), *shape), np.uint8, pixels)
 
 
-def _write_columns(
-    lake: Store, attempt: str, columns: Mapping[str, npt.NDArray[np.str_]]
-) -> Iterable[Artifact]:
-    def write(name: str) -> Artifact:
-        column = columns[name]
-        return write_npy(lake, f"{attempt}/{name}", column.shape, column.dtype, [column])
-
-    return bounded_map(write, columns, len(columns))
-
-
-def _read_all(
-    catalogue: Store, plan: RunPlan, members: list[Image], threads: int
-) -> Generator[_Original | RejectedMember, None, None]:
-    read, limits = catalogue.reader_of_many(), _limits(plan)
-    in_folder = catalogue.local_path("") is not None
-    return bounded_map(
-        lambda member: _read(read, limits, member),
-        members,
-        min((_READS_A_THREAD_OF_FOLDER if in_folder else _READS_A_THREAD) * threads, _MOST_READS),
-        size=lambda member: member.bytes if member.bytes <= limits.max_bytes else 0,
-        most=_READ_BYTES,
-    )
+def _write_column(lake: Store, path: str, column: npt.NDArray[np.str_]) -> Artifact:
+    return write_npy(lake, path, column.shape, column.dtype, [column])
 
 
 def _load_all(
-    originals: Generator[_Original | RejectedMember, None, None], plan: RunPlan, threads: int
+    read: _Reader, plan: RunPlan, members: list[Image], threads: int
 ) -> Iterator[_Loaded | RejectedMember]:
-    limits = _limits(plan)
+    limits = DecodeLimits(plan.limits.max_bytes, plan.limits.max_pixels)
+    originals = bounded_map(
+        lambda member: _read(read, limits, member),
+        members,
+        min(_READS_A_THREAD * threads, _MOST_READS),
+        size=lambda member: member.bytes if member.bytes <= limits.max_bytes else 0,
+        most=_READ_BYTES,
+    )
     with closing(originals):
         yield from bounded_map(
             lambda original: _decode(plan.preprocessing, limits, original), originals, threads
         )
-
-
-def _limits(plan: RunPlan) -> DecodeLimits:
-    return DecodeLimits(plan.limits.max_bytes, plan.limits.max_pixels)
 
 
 def _read(read: _Reader, limits: DecodeLimits, member: Image) -> _Original | RejectedMember:

@@ -21,7 +21,7 @@ from tasks.plan import plan
 from tests.s3_server import S3Server
 from tests.tasks.pipeline import attempt, reindex, save_photo, settings_for_tests
 
-READ_AHEAD_IN_FOLDER, READ_AHEAD_IN_BUCKET = 4, 32  # a thread
+READ_AHEAD = 32
 TWO_PARTS = 2 * CHUNK // (224 * 224 * 3)  # images, of an upload
 
 
@@ -238,29 +238,42 @@ def test_a_shard_that_the_run_does_not_have_is_an_error(lake: Store, master: Pat
         etl(lake, "r", "0123")
 
 
-@pytest.mark.parametrize(
-    ("place", "ahead"),
-    [("a folder", READ_AHEAD_IN_FOLDER), ("a bucket", READ_AHEAD_IN_BUCKET)],
-)
 def test_the_next_files_are_read_meanwhile(
-    place: str, ahead: int, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake: Store, master: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    far = place == "a bucket"
-    lake = open_store(s3_server.new_root() if far else str(tmp_path))
-    reader, method = (S3Fetcher, "get_start") if far else (LocalStore, "read_described")
-    together = threading.Barrier(ahead, timeout=60)
-    read = getattr(reader, method)
+    together = threading.Barrier(READ_AHEAD, timeout=60)
+    read = LocalStore.read_described
 
-    def read_with_others(*arguments: Any) -> Any:
+    def read_with_others(store: LocalStore, path: str, most: int) -> Any:
         together.wait()
-        return read(*arguments)
+        return read(store, path, most)
 
-    save_photo(tmp_path / "a.jpg")
-    for number in range(ahead):
-        lake.write(f"{layout.MASTER}/{number:02}.jpg", (tmp_path / "a.jpg").read_bytes())
+    save_photo(master / "00.jpg")
+    for number in range(1, READ_AHEAD):
+        shutil.copyfile(master / "00.jpg", master / f"{number:02}.jpg")
     shard = planned_shard(lake)
-    monkeypatch.setattr(reader, method, read_with_others)
-    assert etl(lake, "r", shard)["images"] == ahead
+    monkeypatch.setattr(LocalStore, "read_described", read_with_others)
+    assert etl(lake, "r", shard)["images"] == READ_AHEAD
+
+
+def test_nothing_is_read_any_more_when_pixels_cannot_be_written(
+    lake: Store, master: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = HashingWriter.write
+
+    def write_no_pixels(writer: HashingWriter, data: bytes | memoryview) -> int:
+        if memoryview(data).nbytes == 224 * 224 * 3:
+            raise OSError("the disk is broken")
+        return write(writer, data)
+
+    save_photo(master / "0.jpg")
+    for number in range(1, 10):
+        shutil.copyfile(master / "0.jpg", master / f"{number}.jpg")
+    shard, before = planned_shard(lake), set(threading.enumerate())
+    monkeypatch.setattr(HashingWriter, "write", write_no_pixels)
+    with pytest.raises(OSError, match="broken") as raised:
+        etl(lake, "r", shard)
+    assert set(threading.enumerate()) == before, raised
 
 
 def test_pixels_are_written_while_images_are_still_read(

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -142,11 +143,24 @@ def test_a_search_in_a_folder_loads_what_it_needs(
     assert done.stdout.strip() == loaded
 
 
+def run_with(start: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python with a module that is imported before all others."""
+    (folder / "sitecustomize.py").write_text(start)
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=REPOSITORY,
+        env={**ENVIRONMENT, "PYTHONPATH": str(folder), "IMAGE_SEARCH_LAKE": folder.as_uri()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(("asked", "status"), [("--help", 0), ("report --run=none", 2)])
 def test_a_process_ends_when_its_threads_and_exit_functions_are_done(
     asked: str, status: int, tmp_path: Path
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
+    start = (
         "import atexit, os, sys, threading\n"
         "def in_a_thread():\n"
         "    threading.main_thread().join()\n"
@@ -157,17 +171,46 @@ def test_a_process_ends_when_its_threads_and_exit_functions_are_done(
         "threading.Thread(target=in_a_thread).start()\n"
         "sys.addaudithook(when_imported)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "tasks", *asked.split()],
-        cwd=REPOSITORY,
-        env={**ENVIRONMENT, "PYTHONPATH": str(tmp_path), "IMAGE_SEARCH_LAKE": tmp_path.as_uri()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_with(start, tmp_path, "-m", "tasks", *asked.split())
     assert done.returncode == status
     assert done.stderr.endswith("thread ended, exit function called")
     assert ("vectorize" in done.stdout) == (not status)
+
+
+KEEP = (
+    "import os\n"
+    "class Kept:\n"
+    "    def __del__(self, write=os.write):\n"
+    "        write(2, b'taken apart')\n"
+    "kept = Kept()\n"
+)
+REGISTER = "import atexit, os\natexit.register(os.write, 2, b'called')\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "way", "told"),
+    [
+        (KEEP, "-m tasks", ""),
+        (KEEP, "-X utf8 -m tasks", "taken apart"),
+        (KEEP + REGISTER, "-m tasks", "calledtaken apart"),
+    ],
+)
+def test_what_was_imported_is_taken_apart_only_where_another_program_has_things_to_do(
+    start: str, way: str, told: str, tmp_path: Path
+) -> None:
+    done = run_with(start, tmp_path, *way.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, told)
+
+
+def test_ctrl_c_while_it_starts_ends_it_by_that_signal(tmp_path: Path) -> None:
+    start = (
+        "import signal, sys\n"
+        "def when_imported(event, arguments):\n"
+        "    if event == 'import' and arguments[0] == 'tasks.contract':\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "sys.addaudithook(when_imported)\n"
+    )
+    assert run_with(start, tmp_path, "-m", "tasks", "--help").returncode == -signal.SIGINT
 
 
 def test_a_query_may_begin_with_a_dash(indexed: Store) -> None:
