@@ -205,6 +205,7 @@ def test_what_was_imported_is_taken_apart_only_where_another_program_has_things_
 def test_ctrl_c_while_it_starts_ends_it_by_that_signal(tmp_path: Path) -> None:
     start = (
         "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # it may have been ignored
         "def when_imported(event, arguments):\n"
         "    if event == 'import' and arguments[0] == 'tasks.contract':\n"
         "        signal.raise_signal(signal.SIGINT)\n"
